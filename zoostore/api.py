@@ -1,0 +1,483 @@
+"""Store: the whole of zoostore in Python. The command line calls nothing else.
+
+Opens stores, reads the clock and the environment, and picks sources by name, so that
+what is below need not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from zoostore import environment
+from zoostore.digest import Oid
+from zoostore.files.disk import errors_named
+from zoostore.progress import Progress, Silent
+from zoostore.stubs import Stub, check_tag_name, parse_stub
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from zoostore.config import Config
+    from zoostore.ops.browse import LogEntry, Model, ModelFile, Shown
+    from zoostore.ops.checkout import CheckedOut, CheckoutOptions
+    from zoostore.ops.diff import Diff
+    from zoostore.ops.du import Usage
+    from zoostore.ops.history import Found
+    from zoostore.ops.publish import Published
+    from zoostore.ops.pull import Pulled, Sources
+    from zoostore.ops.recording import Note, Recorded
+    from zoostore.ops.status import Status
+    from zoostore.ops.verify import Verified
+    from zoostore.sources.catalog import Listed
+    from zoostore.sources.zoo import ZooSource
+    from zoostore.store.layout import Layout
+    from zoostore.store.objectstore import ObjectStore
+    from zoostore.transport.base import StaticFiles
+
+BUILTIN = "builtin"
+"""The name of the zoo that comes with the package; it is asked last."""
+
+
+class Store:
+    """A store of models.
+
+    Nothing is read or written until a method is called. Methods that change something
+    make the store if there is none; the others raise `NoStore`.
+
+    Args:
+        path: its folder; None: what `ZOOSTORE_HOME` says, else the user's cache folder.
+        offline: send nothing; None: what `ZOOSTORE_OFFLINE` or `HF_HUB_OFFLINE` say.
+        progress: is told how far long work is.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        offline: bool | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.path = Path(path) if path is not None else environment.home()
+        self._offline = offline
+        self._progress: Progress = progress or Silent()
+        self._objects: ObjectStore | None = None
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    # Changing what the store holds
+
+    def add(
+        self,
+        directory: str | PathLike[str],
+        stub: str,
+        *,
+        message: str = "",
+        metadata: Mapping[str, str] | None = None,
+        time: int | None = None,
+    ) -> Recorded:
+        """Import a directory as a new snapshot of a stub.
+
+        Args:
+            time: of the snapshot, in seconds since 1970-01-01 UTC; None: now.
+
+        Raises:
+            CannotAdd: something in the directory cannot be kept; nothing was added.
+            UsageError: it is no directory, or the stub names a revision.
+        """
+        from zoostore.ops.add import add
+        from zoostore.ops.recording import plain_stub
+
+        name = plain_stub(stub)
+        with errors_named():
+            note = self._note(message, metadata, time)
+            return add(self._writable(), Path(directory), name, note, self._progress)
+
+    def commit(
+        self,
+        directory: str | PathLike[str] = ".",
+        *,
+        message: str,
+        stub: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        time: int | None = None,
+    ) -> Recorded:
+        """Record what changed in a checkout as a child of its snapshot.
+
+        Args:
+            stub: a new name for it; None: the name it was checked out by.
+
+        Raises:
+            NotACheckout: the directory is in no checkout.
+            NothingToCommit: it is the same as its snapshot.
+            Diverged: the name has moved on; nothing was committed.
+        """
+        from zoostore.ops.commit import commit
+        from zoostore.ops.recording import plain_stub
+        from zoostore.ops.working import WorkingDirectory
+
+        name = plain_stub(stub) if stub else None
+        with errors_named():
+            working = WorkingDirectory.containing(Path(directory))
+            note = self._note(message, metadata, time)
+            return commit(self._writable(), working, name, note, self._progress)
+
+    def pull(
+        self,
+        stub: str,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Pulled:
+        """Bring a model here from a remote or the built-in zoo, moving only what is not here.
+
+        Args:
+            include, exclude: globs as in .gitignore; what they leave out stays where it is.
+            force: follow the source even where the model was changed here.
+            dry_run: only say what would be moved.
+
+        Raises:
+            UnknownStub, UnknownRevision: no source has it.
+            NeededNetwork: offline, and it is not here.
+            Diverged: it was changed here, and the source's does not follow that.
+        """
+        from zoostore.files.globs import selector
+        from zoostore.ops.pull import Pulled, plan_pull, pull
+
+        parsed, chosen = parse_stub(stub), selector(include, exclude)
+        with errors_named():
+            store = self._writable()
+            sources = self._sources()
+            if dry_run:
+                todo = plan_pull(store, sources, parsed, chosen)
+                return todo if isinstance(todo, Pulled) else todo.summary()
+            now = int(time.time())
+            return pull(store, sources, parsed, chosen, now, self._progress, force=force)
+
+    def checkout(
+        self,
+        stub: str,
+        directory: str | PathLike[str] | None = None,
+        *,
+        link: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        force: bool = False,
+        verify: bool = False,
+    ) -> CheckedOut:
+        """Lay a snapshot out in a directory, pulling what is missing first.
+
+        Args:
+            directory: None: the model's short name, in the current directory.
+            link: `auto`, `reflink`, `hardlink`, `symlink` or `copy`; None: as configured.
+            include, exclude: globs as in .gitignore.
+            force: overwrite edited files, and untracked ones that stand in the way.
+            verify: read every object again before it is used.
+
+        Raises:
+            DirectoryNotEmpty: the directory holds other things than a checkout.
+            LocalChanges: something would be lost; nothing was changed.
+            DamagedContent: an object is missing or damaged, and no source has it.
+            And what `pull` raises.
+        """
+        from zoostore.ops.checkout import CheckoutOptions, checkout
+
+        parsed = parse_stub(stub)
+        with errors_named():
+            store = self._for_checkout()
+            mode = link or self._config(store).link
+            options = CheckoutOptions(mode, tuple(include), tuple(exclude), force, verify)
+            options.check()
+            found, pulled = self._bring(store, parsed, options)
+            target = Path(directory) if directory is not None else Path(_short_name(found.stub))
+            return checkout(store, found, pulled, target, options, self._progress)
+
+    def tag(self, stub: str, name: str) -> Oid:
+        """Give a snapshot an immutable name; the snapshot's id.
+
+        Raises:
+            TagExists: the name is taken by another snapshot.
+            InvalidStub: the name cannot be a tag.
+        """
+        from zoostore.ops.names import tag
+
+        check_tag_name(name)
+        with errors_named():
+            return tag(self._writable(), self._find(stub), name, int(time.time()))
+
+    def remove(self, stub: str) -> Oid:
+        """Forget a ref and its tags; the snapshot it pointed to. Its objects stay until gc."""
+        from zoostore.ops.names import remove
+        from zoostore.ops.recording import plain_stub
+
+        name = plain_stub(stub)
+        with errors_named():
+            return remove(self._opened(), name, int(time.time()))
+
+    # Looking
+
+    def snapshots(self) -> list[Model]:
+        """Every model here, with the snapshot it points to."""
+        from zoostore.ops.browse import models
+
+        with errors_named():
+            return models(self._opened())
+
+    def snapshot(self, stub: str) -> Shown:
+        """What a stub means here. Raises `UnknownStub` or `UnknownRevision`."""
+        from zoostore.ops.browse import Shown
+
+        with errors_named():
+            found = self._find(stub)
+            tags = self._opened().tags(found.stub)
+            facets = parse_stub(found.stub).facets
+            return Shown(found.stub, found.id, found.snapshot, tags, facets)
+
+    def files(self, stub: str) -> list[ModelFile]:
+        """The files of a snapshot, sorted by path."""
+        from zoostore.ops.browse import files
+
+        with errors_named():
+            return files(self._opened(), self._find(stub))
+
+    def log(self, stub: str) -> list[LogEntry]:
+        """A snapshot and its history, the newest first."""
+        from zoostore.ops.browse import log
+
+        with errors_named():
+            return list(log(self._opened(), self._find(stub)))
+
+    def open(self, oid: Oid) -> BinaryIO:
+        """An object as a binary file.
+
+        Raises:
+            MissingObject: it is not here.
+            DamagedContent: it is, and is not what its id says.
+        """
+        with errors_named():
+            return self._opened().open(oid)
+
+    def open_file(self, stub: str, path: str) -> BinaryIO:
+        """A file of a snapshot, to be read. Raises `UnknownPath` if it has none of this path."""
+        from zoostore.ops.browse import entry_at
+        from zoostore.ops.pull import complete, missing_blobs
+
+        with errors_named():
+            store = self._opened()
+            entry = entry_at(store, self._find(stub), path)
+            missing = missing_blobs(store, {path: entry})
+            if missing:
+                complete(store, self._sources(), missing, self._progress)
+            return store.open(entry.oid)
+
+    def status(self, directory: str | PathLike[str] = ".") -> Status:
+        """What in a checkout differs from its snapshot."""
+        from zoostore.ops.status import status
+        from zoostore.ops.working import WorkingDirectory
+
+        with errors_named():
+            return status(self._opened(), WorkingDirectory.containing(Path(directory)))
+
+    def diff(
+        self, before: str, after: str | None = None, *, directory: str | PathLike[str] | None = None
+    ) -> Diff:
+        """What differs between two snapshots, or between a snapshot and a directory.
+
+        Args:
+            before, after: stubs.
+            directory: compared with `before` if there is no `after`; None: the current one.
+        """
+        from zoostore.objects.listing import flatten
+        from zoostore.ops.diff import diff, directory_listing
+
+        with errors_named():
+            store = self._opened()
+            first = flatten(store.tree, self._find(before).snapshot.tree)
+            if after is not None:
+                return diff(first, flatten(store.tree, self._find(after).snapshot.tree))
+            return diff(first, directory_listing(store, Path(directory or ".")))
+
+    def du(self, stubs: Iterable[str] = ()) -> Usage:
+        """What models take, what they share, and what removing one would free."""
+        from zoostore.ops.du import du
+
+        with errors_named():
+            names = [self._find(stub).stub for stub in stubs]
+            return du(self._opened(), names)
+
+    def verify(self, stubs: Iterable[str] = ()) -> Verified:
+        """Read everything again, or what some models need, and say what is damaged or missing."""
+        from zoostore.ops.verify import verify
+
+        with errors_named():
+            names = [self._find(stub).stub for stub in stubs]
+            return verify(self._opened(), names, self._progress)
+
+    # Publishing, and remotes
+
+    def publish(
+        self, stubs: Iterable[str], directory: str | PathLike[str], *, name: str = ""
+    ) -> Published:
+        """Write models, each with its tags, as a zoo that any static web server can hold.
+
+        Raises:
+            DirectoryNotEmpty: the directory holds other things than a zoo.
+            DamagedContent: an object is missing or damaged; the zoo is as it was.
+        """
+        from zoostore.ops.publish import publish_models
+
+        with errors_named():
+            store = self._opened()
+            found = [self._find(stub) for stub in stubs]
+            return publish_models(store, found, Path(directory), name, self._progress)
+
+    def remotes(self) -> dict[str, str]:
+        """The remotes by name, in the order in which they are asked."""
+        return {source.name: source.address for source in self._zoos()}
+
+    def add_remote(self, name: str, url: str) -> None:
+        """Name a published zoo: a URL, or the path of a directory."""
+        from zoostore.config import add_remote
+
+        with errors_named():
+            add_remote(self._writable().layout.config, name, _absolute(url))
+
+    def remove_remote(self, name: str) -> None:
+        """Forget a remote. Raises `UnknownRemote` if there is none of this name."""
+        from zoostore.config import remove_remote
+
+        with errors_named():
+            remove_remote(self._opened().layout.config, name)
+
+    def catalog(self, remote: str) -> list[Listed]:
+        """What a remote, or the built-in zoo, has to pull.
+
+        Raises:
+            UnknownRemote: there is none of this name.
+            NeededNetwork: offline, and it is not on a disk here.
+        """
+        from zoostore.errors import NeededNetwork, UnknownRemote
+
+        with errors_named():
+            for zoo in self._zoos():
+                if zoo.name == remote:
+                    if zoo.needs_network and self._is_offline():
+                        raise NeededNetwork(f"The remote {remote} was not asked: offline.")
+                    return list(zoo.catalog.values())
+        raise UnknownRemote(f"There is no remote {remote!r}.", name=remote)
+
+    # How the store is opened
+
+    def _layout(self) -> Layout:
+        from zoostore.store.layout import Layout
+
+        return Layout(self.path, environment.index_folder())
+
+    def _opened(self) -> ObjectStore:
+        from zoostore.store.objectstore import ObjectStore
+
+        if self._objects is None:
+            layout = self._layout()
+            config = self._read_config(layout) if layout.exists() else None
+            large = config.large_object if config else 1
+            self._objects = ObjectStore(layout, large_object=large)
+        else:
+            self._objects.refresh()
+        return self._objects
+
+    def _writable(self) -> ObjectStore:
+        if self._objects is None:
+            layout = self._layout()
+            if not layout.exists():
+                layout.create()
+        store = self._opened()
+        store.require_writable()
+        return store
+
+    def _for_checkout(self) -> ObjectStore:
+        """A store that only need be written to if something has to be pulled."""
+        return self._opened() if self._layout().exists() else self._writable()
+
+    def _config(self, store: ObjectStore) -> Config:
+        return self._read_config(store.layout)
+
+    @staticmethod
+    def _read_config(layout: Layout) -> Config:
+        from zoostore.config import read_config
+
+        return read_config(layout.config)
+
+    def _is_offline(self) -> bool:
+        return environment.is_offline() if self._offline is None else self._offline
+
+    def _sources(self) -> Sources:
+        from zoostore.ops.pull import Sources
+
+        return Sources(self._zoos(), self._is_offline())
+
+    def _zoos(self) -> list[ZooSource]:
+        from zoostore.sources.zoo import ZooSource
+
+        addresses = {}
+        first = environment.first_remote()
+        if first:
+            addresses["environment"] = first
+        addresses |= self._read_config(self._layout()).remotes
+        zoos = [ZooSource(name, _files_at(address)) for name, address in addresses.items()]
+        return [*zoos, ZooSource(BUILTIN, _files_at(_builtin_zoo()))]
+
+    def _find(self, stub: str | Stub) -> Found:
+        from zoostore.ops.history import find
+
+        return find(self._opened(), parse_stub(stub) if isinstance(stub, str) else stub)
+
+    def _bring(
+        self, store: ObjectStore, stub: Stub, options: CheckoutOptions
+    ) -> tuple[Found, Pulled]:
+        """A snapshot with all that is chosen of it here, pulled only if it must be."""
+        from zoostore.errors import MissingObject, UnknownRevision, UnknownStub
+        from zoostore.ops.history import find
+        from zoostore.ops.pull import bring_here, pull
+
+        try:
+            found = find(store, stub)
+        except (UnknownStub, UnknownRevision, MissingObject):
+            store.require_writable()
+            now = int(time.time())
+            chosen = options.selector()
+            pulled = pull(store, self._sources(), stub, chosen, now, self._progress)
+            return find(store, Stub(pulled.stub, str(pulled.snapshot))), pulled
+        return found, bring_here(store, self._sources, found, options.selector(), self._progress)
+
+    @staticmethod
+    def _note(message: str, metadata: Mapping[str, str] | None, moment: int | None) -> Note:
+        from zoostore.ops.recording import Note
+
+        return Note(int(time.time()) if moment is None else moment, message, dict(metadata or {}))
+
+
+def _short_name(stub: str) -> str:
+    return parse_stub(stub).short_name
+
+
+def _builtin_zoo() -> str:
+    return str(Path(__file__).parent / "zoo" / "published")
+
+
+def _absolute(url: str) -> str:
+    return url if "://" in url else str(Path(url).absolute())
+
+
+def _files_at(address: str) -> StaticFiles:
+    from zoostore.transport.directory import DirectoryFiles
+
+    if address.startswith(("http://", "https://")):
+        from zoostore.transport.http import HttpFiles
+
+        return HttpFiles(address)
+    return DirectoryFiles(Path(address.removeprefix("file://")))

@@ -1,0 +1,99 @@
+"""The store's config.toml: remotes, and the thresholds and habits of a store.
+
+large_object = 65536      # objects of at least this many bytes are files of their own
+link = "auto"             # the link mode of checkouts
+
+[remotes.NAME]
+url = "https://…"         # or the path of a directory
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoostore.errors import InvalidConfig, UnknownRemote
+from zoostore.files.links import AUTO, LINK_MODES
+from zoostore.files.staging import replace_durably
+from zoostore.store.objectstore import LARGE_OBJECT
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+RESERVED_NAMES = ("builtin", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What config.toml says; its keys are explained above."""
+
+    large_object: int = LARGE_OBJECT
+    link: str = AUTO
+    remotes: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_config(path: Path) -> Config:
+    """The configuration; where there is no file, that of a new store.
+
+    Raises:
+        InvalidConfig: the file cannot be read, or a value makes no sense.
+    """
+    try:
+        value = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Config()
+    except (OSError, ValueError) as error:
+        raise InvalidConfig(f"{path} cannot be read: {error}.", path=str(path)) from error
+    try:
+        config = Config(
+            large_object=value.pop("large_object", LARGE_OBJECT),
+            link=value.pop("link", AUTO),
+            remotes={name: remote["url"] for name, remote in value.pop("remotes", {}).items()},
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InvalidConfig(f"{path}: a remote has no url.", path=str(path)) from error
+    _check(path, config, value.keys())
+    return config
+
+
+def _check(path: Path, config: Config, unknown: object) -> None:
+    problem = ""
+    if unknown:
+        problem = f"{', '.join(map(str, unknown))!r} is no setting"  # type: ignore[call-overload]
+    elif type(config.large_object) is not int or config.large_object < 1:
+        problem = f"large_object = {config.large_object!r} is not a number of bytes"
+    elif config.link not in (AUTO, *LINK_MODES):
+        problem = f"link = {config.link!r} is none of {', '.join((AUTO, *LINK_MODES))}"
+    elif not all(isinstance(url, str) and url for url in config.remotes.values()):
+        problem = "a remote's url is not a text"
+    if problem:
+        raise InvalidConfig(f"{path}: {problem}.", path=str(path))
+
+
+def add_remote(path: Path, name: str, url: str) -> None:
+    """Name a remote, or give a name another URL. What else is in the file stays as it is.
+
+    Raises:
+        InvalidConfig: the name cannot be used, or the file cannot be read.
+    """
+    import tomlkit
+
+    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise InvalidConfig(f"{name!r} cannot be the name of a remote; nothing was changed.")
+    read_config(path)
+    document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
+    remotes = document.setdefault("remotes", tomlkit.table(is_super_table=True))
+    remotes[name] = {"url": url}
+    replace_durably(path, tomlkit.dumps(document).encode("utf-8"))
+
+
+def remove_remote(path: Path, name: str) -> None:
+    """Forget a remote. Raises `UnknownRemote` if there is none of this name."""
+    import tomlkit
+
+    if name not in read_config(path).remotes:
+        raise UnknownRemote(f"There is no remote {name!r}; nothing was changed.", name=name)
+    document = tomlkit.parse(path.read_text("utf-8"))
+    del document["remotes"][name]
+    replace_durably(path, tomlkit.dumps(document).encode("utf-8"))

@@ -1,0 +1,125 @@
+"""Link modes: the ways to give a file in a checkout the bytes of an object."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from zoostore.errors import LinkModeUnavailable
+
+REFLINK = "reflink"
+HARDLINK = "hardlink"
+SYMLINK = "symlink"
+COPY = "copy"
+AUTO = "auto"
+
+LINK_MODES = (REFLINK, HARDLINK, SYMLINK, COPY)
+
+_FICLONE = 0x40049409
+"""ioctl request of Linux's linux/fs.h."""
+
+_CANNOT_LINK = frozenset(
+    [
+        errno.EXDEV,
+        errno.EPERM,
+        errno.EACCES,
+        errno.EMLINK,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+        errno.ENOTTY,
+        errno.EINVAL,
+        errno.ENOSYS,
+    ]
+)
+"""What the kernel answers when a kind of link is not to be had here."""
+
+
+def reflink(source: Path, target: Path, permissions: int) -> None:
+    """Make `target` a file of its own that shares the blocks of `source`.
+
+    Raises:
+        OSError: the file system cannot; nothing is left at `target`.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.EOPNOTSUPP, "no reflinks on this system")
+    import fcntl
+
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
+    try:
+        with open(source, "rb") as original:
+            fcntl.ioctl(descriptor, _FICLONE, original.fileno())
+    except BaseException:
+        os.unlink(target)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def hardlink(source: Path, target: Path, permissions: int) -> None:
+    """Make `target` another name of `source`; permissions are shared and stay read-only."""
+    os.link(source, target)
+
+
+def symlink(source: Path, target: Path, permissions: int) -> None:
+    """Make `target` point to `source`, by its absolute path."""
+    os.symlink(os.path.abspath(source), target)
+
+
+def copy(source: Path, target: Path, permissions: int) -> None:
+    """Make `target` a file of its own with the bytes of `source`."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
+    os.close(descriptor)
+    shutil.copyfile(source, target)
+
+
+LINKERS: dict[str, Callable[[Path, Path, int], None]] = {
+    REFLINK: reflink,
+    HARDLINK: hardlink,
+    SYMLINK: symlink,
+    COPY: copy,
+}
+
+
+def is_unavailable(error: OSError) -> bool:
+    """Whether an error of a link call says that this kind of link is not to be had."""
+    return error.errno in _CANNOT_LINK
+
+
+def choose_mode(wanted: str, sample: Path, directory: Path) -> str:
+    """The link mode to use from the store to a directory, found by trying it.
+
+    Args:
+        wanted: a link mode or `auto`: reflink, else hardlink, else copy.
+        sample: a file of the store.
+        directory: a folder that the files will be made in or beside.
+
+    Raises:
+        LinkModeUnavailable: the mode asked for by name does not work here.
+    """
+    candidates = (REFLINK, HARDLINK, COPY) if wanted == AUTO else (wanted,)
+    for mode in candidates:
+        if mode == COPY or _works(mode, sample, directory):
+            return mode
+    raise LinkModeUnavailable(
+        f"The file system cannot {wanted} from the store ({sample.parent}) to {directory}; "
+        "nothing was checked out.",
+        mode=wanted,
+        directory=str(directory),
+    )
+
+
+def _works(mode: str, sample: Path, directory: Path) -> bool:
+    trial = directory / f".zoostore-probe-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        LINKERS[mode](sample, trial, 0o600)
+    except OSError as error:
+        if is_unavailable(error):
+            return False
+        raise
+    trial.unlink()
+    return True

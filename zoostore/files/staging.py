@@ -1,0 +1,130 @@
+"""Staging: files are written aside, made durable, and only then given their name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from zoostore.digest import CHUNK
+
+READ_ONLY = 0o444
+_ABANDONED_NAME_PARTS = 3
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Give a file new content so that a reader, or a crash, sees the old or the new."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(staged, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    fsync_directory(path.parent)
+
+
+class Staging:
+    """One process's own folder for writes that are not yet published.
+
+    Its name says whose it is, so that the folder of a process that was killed can
+    be told from one in use.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folder: Path | None = None
+
+    def new_path(self) -> Path:
+        """A path in the folder that nothing stands at."""
+        return self._own_folder() / secrets.token_hex(8)
+
+    @contextlib.contextmanager
+    def new_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A new file, open for writing. On an error it is removed."""
+        path = self.new_path()
+        try:
+            with open(path, "xb", buffering=CHUNK) as file:
+                yield file, path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def close(self) -> None:
+        """Remove the folder with what was not published."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _own_folder(self) -> Path:
+        if self._folder is None:
+            remove_abandoned(self._root)
+            name = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+            self._root.mkdir(exist_ok=True)
+            self._folder = self._root / name
+            self._folder.mkdir()
+        return self._folder
+
+
+def publish(file: BinaryIO, staged: Path, target: Path) -> os.stat_result:
+    """Make a staged file durable and read-only, and give it its name.
+
+    The caller makes the name itself durable, with `fsync_directory`, once for all
+    that it publishes in a directory.
+    """
+    file.flush()
+    if hasattr(os, "fchmod"):
+        os.fchmod(file.fileno(), READ_ONLY)
+    os.fsync(file.fileno())
+    status = os.fstat(file.fileno())
+    os.replace(staged, target)
+    return status
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove the staging folders of processes of this machine that are gone."""
+    if not root.is_dir():
+        return
+    for folder in root.iterdir():
+        parts = folder.name.rsplit(".", _ABANDONED_NAME_PARTS - 1)
+        if len(parts) != _ABANDONED_NAME_PARTS or parts[0] != _host() or not parts[1].isdigit():
+            continue
+        if not process_is_alive(int(parts[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_is_alive(pid: int) -> bool:
+    """Whether a process of this machine has this id."""
+    if sys.platform == "win32":  # signal 0 would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return socket.gethostname().replace("/", "_") or "localhost"

@@ -1,0 +1,37 @@
+"""Stat stamps: cheap evidence that a file still holds what was read from it."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+
+class Stamp(NamedTuple):
+    """What a file's inode said when its content was known.
+
+    The time of the last status change is left out where a file is hard-linked to
+    an object: every further link to the object changes it.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+    ctime_ns: int = 0
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+    @classmethod
+    def of_laid_out(cls, status: os.stat_result) -> Stamp:
+        """The stamp to remember of a file in a checkout."""
+        stamp = cls.of(status)
+        return stamp.without_ctime() if status.st_nlink > 1 else stamp
+
+    def without_ctime(self) -> Stamp:
+        return self._replace(ctime_ns=0)
+
+    @property
+    def newest_ns(self) -> int:
+        """The last moment at which this stamp says that the file changed."""
+        return max(self.mtime_ns, self.ctime_ns)

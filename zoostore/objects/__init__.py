@@ -1,0 +1,1 @@
+"""Frozen values with exactly one encoding each: trees, snapshots, and their paths."""

@@ -1,0 +1,135 @@
+"""Listings: a whole snapshot as one flat mapping of paths, to and from nested trees.
+
+A listing maps every file and link to its entry, and every directory that holds
+nothing to a directory entry, in the order of a walk through sorted trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from zoostore.digest import Oid
+from zoostore.errors import MalformedObject
+from zoostore.objects.paths import check_link, check_path
+from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
+
+Listing = Mapping[str, Entry]
+
+MAX_ENTRIES = 10_000_000
+"""A bound on what a small, deeply shared tree can be made to unfold into."""
+
+EMPTY_TREE_BYTES = encode_tree({})
+EMPTY_TREE = tree_oid(EMPTY_TREE_BYTES)
+EMPTY_DIRECTORY = Entry(Kind.DIRECTORY, 0, EMPTY_TREE)
+
+
+class Built(NamedTuple):
+    """The trees of a listing.
+
+    Attributes:
+        root: the oid of the root tree.
+        trees: every tree's encoding by its oid, children before their parents.
+    """
+
+    root: Oid
+    trees: dict[Oid, bytes]
+
+
+ReadTree = Callable[[Oid], Mapping[str, Entry]]
+
+
+def walk(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Entry]]:
+    """Every path below a tree with its entry, directories before what they hold.
+
+    Args:
+        read_tree: gives the decoded tree of an oid.
+
+    Raises:
+        UnsafePath: a path is too deep or too long, or a link may lead outside.
+        MalformedObject: there are more than `MAX_ENTRIES` paths.
+    """
+    pending = [("", root)]
+    count = 0
+    while pending:
+        prefix, oid = pending.pop()
+        below = []
+        for name, entry in read_tree(oid).items():
+            path = prefix + name
+            count += 1
+            if count > MAX_ENTRIES:
+                raise MalformedObject(f"A tree unfolds into more than {MAX_ENTRIES} paths.")
+            check_path(path)
+            if entry.kind is Kind.LINK:
+                check_link(path, entry.target)
+            elif entry.kind is Kind.DIRECTORY:
+                below.append((path + "/", entry.oid))
+            yield path, entry
+        pending.extend(reversed(below))
+
+
+def flatten(read_tree: ReadTree, root: Oid) -> dict[str, Entry]:
+    """The listing of a tree. Raises what `walk` raises."""
+    return {
+        path: entry
+        for path, entry in walk(read_tree, root)
+        if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE
+    }
+
+
+def build(listing: Listing) -> Built:
+    """The trees that hold a listing.
+
+    Raises:
+        UnsafePath: a name or a link cannot stand in a snapshot.
+    """
+    root: dict[str, object] = {}
+    for path, entry in listing.items():
+        check_path(path)
+        if entry.kind is Kind.LINK:
+            check_link(path, entry.target)
+        *folders, name = path.split("/")
+        directory = root
+        for folder in folders:
+            child = directory.setdefault(folder, {})
+            if not isinstance(child, dict):
+                raise MalformedObject(f"{path!r} stands below something that is no directory.")
+            directory = child
+        if name in directory and entry != EMPTY_DIRECTORY:
+            raise MalformedObject(f"{path!r} is both a file and a directory.")
+        directory.setdefault(name, {} if entry == EMPTY_DIRECTORY else entry)
+    trees: dict[Oid, bytes] = {}
+    return Built(_build_folder(root, trees), trees)
+
+
+def _build_folder(folder: dict[str, object], trees: dict[Oid, bytes]) -> Oid:
+    entries: dict[str, Entry] = {}
+    for name, child in folder.items():
+        if isinstance(child, Entry):
+            entries[name] = child
+        else:
+            assert isinstance(child, dict)
+            entries[name] = Entry(Kind.DIRECTORY, 0, _build_folder(child, trees))
+    data = encode_tree(entries)
+    oid = tree_oid(data)
+    trees[oid] = data
+    return oid
+
+
+def totals(listing: Listing) -> tuple[int, int]:
+    """How many files and links a listing holds, and their size in bytes."""
+    kept = [entry.size for entry in listing.values() if entry.kind is not Kind.DIRECTORY]
+    return len(kept), sum(kept)
+
+
+def directories(listing: Listing) -> set[str]:
+    """Every directory that a listing has, those that hold something included."""
+    found: set[str] = set()
+    for path, entry in listing.items():
+        if entry.kind is Kind.DIRECTORY:
+            found.add(path)
+        parent = path.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found

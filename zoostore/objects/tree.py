@@ -1,0 +1,172 @@
+"""Trees: one directory of a snapshot, as a value with one encoding.
+
+    tree   = "ztree1\n"  count:u32  entry*
+    entry  = kind:u8  name_length:u16  name  body
+    body   = size:u64 oid:32            kind 1, a file; kind 2, an executable file
+           | oid:32                     kind 3, a directory: the oid of its tree
+           | target_length:u16 target   kind 4, a symbolic link
+
+Integers are big-endian; names and targets are UTF-8. Entries stand in strictly
+rising order of their name's bytes. Nothing may follow the last entry.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import NamedTuple
+
+from zoostore.digest import OID_BYTES, Oid, hash_bytes, hash_encoded
+from zoostore.errors import MalformedObject
+from zoostore.objects.paths import check_name, check_siblings
+
+TREE_CONTEXT = "zoostore 2026-11 tree v1"
+"""BLAKE3 derive_key context of a tree's oid."""
+
+_MAGIC = b"ztree1\n"
+_COUNT = struct.Struct(">I")
+_HEAD = struct.Struct(">BH")
+_FILE = struct.Struct(f">Q{OID_BYTES}s")
+_TARGET = struct.Struct(">H")
+_MAX_SIZE = (1 << 63) - 1
+
+
+class Kind(IntEnum):
+    """What a name in a tree stands for."""
+
+    FILE = 1
+    EXECUTABLE = 2
+    DIRECTORY = 3
+    LINK = 4
+
+    @property
+    def mode(self) -> str:
+        """The mode as Git writes it: type and permissions, octal."""
+        return _MODES[self]
+
+    @property
+    def is_file(self) -> bool:
+        return self <= Kind.EXECUTABLE
+
+
+_MODES = {
+    Kind.FILE: "100644",
+    Kind.EXECUTABLE: "100755",
+    Kind.DIRECTORY: "040000",
+    Kind.LINK: "120000",
+}
+
+
+class Entry(NamedTuple):
+    """What stands at a name.
+
+    Attributes:
+        kind: file, executable file, directory or link.
+        size: bytes of a file's content or of a link's target; 0 for a directory.
+        oid: of the content, of the target's UTF-8 bytes, or of the directory's tree.
+        target: where a link points; empty for everything else.
+    """
+
+    kind: Kind
+    size: int
+    oid: Oid
+    target: str = ""
+
+
+def link_entry(target: str) -> Entry:
+    """The entry of a symbolic link."""
+    data = target.encode("utf-8")
+    return Entry(Kind.LINK, len(data), hash_bytes(data), target)
+
+
+def encode_tree(entries: Mapping[str, Entry]) -> bytes:
+    """The one encoding of a directory.
+
+    Raises:
+        UnsafePath: a name cannot stand in a tree, or two are the same to some system.
+    """
+    _check_names(entries)
+    parts = [_MAGIC, _COUNT.pack(len(entries))]
+    for name, entry in sorted((name.encode("utf-8"), entry) for name, entry in entries.items()):
+        parts.append(_HEAD.pack(entry.kind, len(name)))
+        parts.append(name)
+        parts.append(_encode_body(entry))
+    return b"".join(parts)
+
+
+def _encode_body(entry: Entry) -> bytes:
+    if entry.kind is Kind.DIRECTORY:
+        return entry.oid
+    if entry.kind is Kind.LINK:
+        target = entry.target.encode("utf-8")
+        return _TARGET.pack(len(target)) + target
+    return _FILE.pack(entry.size, entry.oid)
+
+
+def decode_tree(data: bytes) -> dict[str, Entry]:
+    """The directory that `data` encodes, names in the encoding's order.
+
+    Raises:
+        MalformedObject: `data` is not the encoding of a directory.
+        UnsafePath: a name cannot stand in a tree, or two are the same to some system.
+    """
+    try:
+        entries = _decode_entries(data)
+    except (struct.error, UnicodeDecodeError, ValueError) as error:
+        raise MalformedObject(f"A tree cannot be decoded: {error}.") from error
+    _check_names(entries)
+    return entries
+
+
+def _decode_entries(data: bytes) -> dict[str, Entry]:
+    start = len(_MAGIC) + _COUNT.size
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise ValueError("it does not begin as one")
+    (count,) = _COUNT.unpack_from(data, len(_MAGIC))
+    entries: dict[str, Entry] = {}
+    previous = b""
+    offset = start
+    for _ in range(count):
+        kind_code, name_length = _HEAD.unpack_from(data, offset)
+        offset += _HEAD.size
+        raw = data[offset : offset + name_length]
+        if len(raw) != name_length or raw <= previous:
+            raise ValueError("a name is cut short, or out of order")
+        previous = raw
+        offset += name_length
+        entry, offset = _decode_body(Kind(kind_code), data, offset)
+        entries[raw.decode("utf-8")] = entry
+    if offset != len(data):
+        raise ValueError("it goes on after its last entry")
+    return entries
+
+
+def _decode_body(kind: Kind, data: bytes, offset: int) -> tuple[Entry, int]:
+    if kind is Kind.DIRECTORY:
+        end = offset + OID_BYTES
+        if end > len(data):
+            raise ValueError("an entry is cut short")
+        return Entry(kind, 0, Oid(data[offset:end])), end
+    if kind is Kind.LINK:
+        (length,) = _TARGET.unpack_from(data, offset)
+        end = offset + _TARGET.size + length
+        target = data[offset + _TARGET.size : end]
+        if len(target) != length:
+            raise ValueError("a link is cut short")
+        return link_entry(target.decode("utf-8")), end
+    size, oid = _FILE.unpack_from(data, offset)
+    if size > _MAX_SIZE:
+        raise ValueError("a size is too large")
+    return Entry(kind, size, Oid(oid)), offset + _FILE.size
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        check_name(name)
+    check_siblings(names)
+
+
+def tree_oid(data: bytes) -> Oid:
+    """The oid of an encoded tree."""
+    return hash_encoded(TREE_CONTEXT, data)

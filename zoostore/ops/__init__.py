@@ -1,0 +1,1 @@
+"""What a store can do: one module for each verb, over small protocols."""

@@ -1,0 +1,84 @@
+"""add: import a directory as a new snapshot of a stub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoostore.digest import Oid
+from zoostore.errors import UsageError
+from zoostore.files.scan import Found, scan
+from zoostore.files.stamp import Stamp
+from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, build, totals
+from zoostore.objects.tree import Entry, Kind, link_entry
+from zoostore.ops.recording import Note, Recorded, record
+from zoostore.progress import Progress
+from zoostore.store.batch import Batch
+from zoostore.store.objectstore import ObjectStore
+from zoostore.stubs import Stub
+
+
+def add(
+    store: ObjectStore, directory: Path, stub: Stub, note: Note, progress: Progress
+) -> Recorded:
+    """Import a directory. Adding again what the stub already holds changes nothing.
+
+    Raises:
+        UsageError: it is no directory, or holds the store.
+        CannotAdd: something in it cannot be kept; nothing was added.
+    """
+    _check_directory(store, directory)
+    found = list(scan(directory))
+    with Batch(store) as batch:
+        listing = take_in(batch, directory, found, progress)
+        parent = store.ref(stub.name)
+        old = parent.snapshot if parent else None
+        if old is not None and _says_the_same(store, old, listing, note):
+            batch.publish()
+            files, size = totals(listing)
+            before = store.snapshot(old).parents
+            return Recorded(stub.name, old, before[0] if before else None, files, size, 0, 0)
+        return record(batch, listing, stub.name, follows=old, old=old, op="add", note=note)
+
+
+def take_in(
+    batch: Batch, directory: Path, found: list[Found], progress: Progress
+) -> dict[str, Entry]:
+    """Take files into a batch; the listing of them.
+
+    Raises:
+        CannotAdd: a file cannot be read, or changes meanwhile.
+    """
+    total = sum(item.status.st_size for item in found if item.kind.is_file)
+    progress.begin("adding", total)
+    listing = {item.path: _take_in_one(batch, directory, item, progress) for item in found}
+    progress.end()
+    return listing
+
+
+def _take_in_one(batch: Batch, directory: Path, item: Found, progress: Progress) -> Entry:
+    if item.kind is Kind.LINK:
+        return link_entry(item.target)
+    if item.kind is Kind.DIRECTORY:
+        return EMPTY_DIRECTORY
+    added = batch.add_file(directory / item.path, Stamp.of(item.status), progress.advance)
+    return Entry(item.kind, added.size, added.oid)
+
+
+def _check_directory(store: ObjectStore, directory: Path) -> None:
+    if not directory.is_dir():
+        what = "is not a directory" if directory.exists() else "does not exist"
+        raise UsageError(f"{directory} {what}; nothing was added.", path=str(directory))
+    if store.layout.root.resolve().is_relative_to(directory.resolve()):
+        raise UsageError(
+            f"{directory} holds the store {store.layout.root} itself; nothing was added.",
+            path=str(directory),
+        )
+
+
+def _says_the_same(store: ObjectStore, snapshot: Oid, listing: Listing, note: Note) -> bool:
+    current = store.snapshot(snapshot)
+    return (
+        current.tree == build(listing).root
+        and note.message in ("", current.message)
+        and (not note.metadata or dict(note.metadata) == dict(current.metadata))
+    )

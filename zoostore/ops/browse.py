@@ -1,0 +1,138 @@
+"""ls, show, log and cat: looking at what is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from zoostore.digest import Oid
+from zoostore.errors import UnknownPath
+from zoostore.objects.listing import flatten
+from zoostore.objects.snapshot import Snapshot
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.history import Found, history
+from zoostore.store.objectstore import ObjectStore
+
+_MAX_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A ref, as `ls` shows it; `size` in bytes.
+
+    Attributes:
+        partial: whether some of its files were left out when it was pulled.
+    """
+
+    stub: str
+    snapshot: Oid
+    files: int
+    size: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A path of a snapshot; `size` in bytes, `mode` as Git writes it.
+
+    Attributes:
+        oid: of the content; of an empty folder's tree; of a link's target.
+        target: where a link points.
+    """
+
+    path: str
+    size: int
+    oid: Oid
+    mode: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A snapshot in a model's history."""
+
+    id: Oid
+    snapshot: Snapshot
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A snapshot with the names that lead to it.
+
+    Attributes:
+        tags: all tags of the model, with the snapshots they name.
+        facets: the parts of the stub.
+    """
+
+    stub: str
+    id: Oid
+    snapshot: Snapshot
+    tags: Mapping[str, Oid]
+    facets: Mapping[str, str]
+
+
+def models(store: ObjectStore) -> list[Model]:
+    """Every ref. Reads nothing but the index."""
+    return [
+        Model(stub, record.snapshot, record.files, record.size, record.is_partial)
+        for stub, record in store.refs().items()
+    ]
+
+
+def files(store: ObjectStore, found: Found) -> list[ModelFile]:
+    """Every path of a snapshot, sorted."""
+    listing = flatten(store.tree, found.snapshot.tree)
+    return [
+        ModelFile(path, entry.size, entry.oid, entry.kind.mode, entry.target)
+        for path, entry in sorted(listing.items())
+    ]
+
+
+def log(store: ObjectStore, found: Found) -> Iterator[LogEntry]:
+    """A snapshot and its history, the newest first."""
+    names: dict[Oid, list[str]] = {}
+    for tag, oid in store.tags(found.stub).items():
+        names.setdefault(oid, []).append(tag)
+    for oid, snapshot in history(store, found.id):
+        yield LogEntry(oid, snapshot, tuple(names.get(oid, ())))
+
+
+def open_path(store: ObjectStore, found: Found, path: str) -> BinaryIO:
+    """A file of a snapshot, to be read; links are followed within it.
+
+    Raises:
+        UnknownPath: the snapshot has no such file.
+    """
+    return store.open(entry_at(store, found, path).oid)
+
+
+def entry_at(store: ObjectStore, found: Found, path: str) -> Entry:
+    """The file that a path of a snapshot leads to. Raises `UnknownPath` if there is none."""
+    pending = [part for part in path.split("/") if part not in ("", ".")][::-1]
+    folders = [found.snapshot.tree]
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name == "..":
+            if len(folders) > 1:
+                folders.pop()
+            continue
+        entry = store.tree(folders[-1]).get(name)
+        if entry is None:
+            break
+        if entry.kind is Kind.DIRECTORY:
+            folders.append(entry.oid)
+        elif entry.kind is Kind.LINK and links < _MAX_LINKS:
+            links += 1
+            pending += [part for part in entry.target.split("/") if part not in ("", ".")][::-1]
+        elif entry.kind.is_file and not pending:
+            return entry
+        else:
+            break
+    raise UnknownPath(
+        f"{found.stub} has no file {path!r} in the snapshot {found.id.short}.",
+        stub=found.stub,
+        path=path,
+    )

@@ -1,0 +1,116 @@
+"""commit: record what changed in a checkout as a child of its snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zoostore.digest import Oid
+from zoostore.errors import Diverged, NothingToCommit, UsageError
+from zoostore.files.scan import Found, scan
+from zoostore.files.stamp import Stamp
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.add import take_in
+from zoostore.ops.recording import Note, Recorded, record
+from zoostore.ops.status import Comparison, compare, tracking_of
+from zoostore.ops.working import CheckoutState, Tracked, WorkingDirectory, laid_out
+from zoostore.progress import Progress
+from zoostore.store.batch import Batch
+from zoostore.store.objectstore import ObjectStore
+from zoostore.stubs import Stub
+
+
+def commit(
+    store: ObjectStore,
+    working: WorkingDirectory,
+    stub: Stub | None,
+    note: Note,
+    progress: Progress,
+) -> Recorded:
+    """Record a checkout, untracked files included, and make it a checkout of what was recorded.
+
+    Args:
+        stub: a new name for it; None: the name it was checked out by.
+
+    Raises:
+        NothingToCommit: it is the same as its snapshot, and keeps its name.
+        Diverged: the name has moved to a snapshot that this is no checkout of.
+        CannotAdd: a changed file cannot be kept; nothing was committed.
+    """
+    if not note.message.strip():
+        raise UsageError("A commit needs a message; nothing was committed.")
+    state = working.state()
+    parent = Oid.parse(state.snapshot)
+    name = stub.name if stub else state.stub
+    old = _expected_ref(store, name, parent, is_new_name=stub is not None)
+    tracking = tracking_of(store, working)
+    compared = compare(working.root, tracking)
+    changed = _changed(working, compared)
+    if not changed and not compared.deleted and stub is None:
+        raise NothingToCommit(
+            f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
+            path=str(working.root),
+            snapshot=str(parent),
+        )
+    with Batch(store) as batch:
+        taken = take_in(batch, working.root, changed, progress)
+        left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
+        kept = {**left_out, **compared.clean}
+        listing = _without_filled_folders(
+            {**{path: item.entry for path, item in kept.items()}, **taken}
+        )
+        recorded = record(batch, listing, name, follows=parent, old=old, op="commit", note=note)
+    _follow(working, state, recorded, kept, changed, listing)
+    return recorded
+
+
+def _expected_ref(store: ObjectStore, name: str, parent: Oid, *, is_new_name: bool) -> Oid | None:
+    current = store.ref(name)
+    tip = current.snapshot if current else None
+    if tip is None or tip == parent or (is_new_name and _has_tree_of(store, tip, parent)):
+        return tip
+    raise Diverged(
+        f"{name} points to the snapshot {tip.short}, and this is a checkout of {parent.short}; "
+        "nothing was committed.",
+        stub=name,
+        current=str(tip),
+        expected=str(parent),
+    )
+
+
+def _has_tree_of(store: ObjectStore, tip: Oid, parent: Oid) -> bool:
+    return store.snapshot(tip).tree == store.snapshot(parent).tree
+
+
+def _changed(working: WorkingDirectory, compared: Comparison) -> list[Found]:
+    """What is to be taken in, each checked as strictly as when a directory is added."""
+    differing = {**compared.modified, **compared.untracked}
+    if not differing:
+        return []
+    return [found for found in scan(working.root) if found.path in differing]
+
+
+def _without_filled_folders(listing: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Leave out the entries of folders that were empty and now hold something."""
+    filled = {path.rpartition("/")[0] for path in listing}
+    while parents := {path.rpartition("/")[0] for path in filled} - filled:
+        filled |= parents
+    return {
+        path: entry
+        for path, entry in listing.items()
+        if entry.kind is not Kind.DIRECTORY or path not in filled
+    }
+
+
+def _follow(
+    working: WorkingDirectory,
+    state: CheckoutState,
+    recorded: Recorded,
+    kept: Mapping[str, Tracked],
+    changed: list[Found],
+    listing: Mapping[str, Entry],
+) -> None:
+    stamps = {found.path: Stamp.of_laid_out(found.status) for found in changed}
+    taken = {path: laid_out(listing[path], stamp) for path, stamp in stamps.items()}
+    paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
+    follow = CheckoutState(recorded.stub, str(recorded.snapshot), state.store, state.link)
+    working.record(follow, dict(sorted(paths.items())))

@@ -1,0 +1,136 @@
+"""Finding snapshots: from a stub to the snapshot it means, and back through its parents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zoostore.digest import Oid
+from zoostore.errors import Ambiguous, MissingObject, UnknownRevision, UnknownStub
+from zoostore.objects.snapshot import Snapshot
+from zoostore.store.objectstore import ObjectStore
+from zoostore.stubs import Stub, only_match
+
+_ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The snapshot that a stub means here.
+
+    Attributes:
+        stub: the ref's full name.
+        id: the snapshot's oid.
+        snapshot: its value.
+    """
+
+    stub: str
+    id: Oid
+    snapshot: Snapshot
+
+
+def ref_name(store: ObjectStore, stub: Stub) -> str | None:
+    """The full name of the ref that a stub means, short names completed; None if none does.
+
+    Raises:
+        Ambiguous: a short name fits more than one ref.
+    """
+    if store.ref(stub.name) is not None or not stub.is_short:
+        return stub.name if store.ref(stub.name) is not None else None
+    return only_match(stub, store.refs())
+
+
+def find(store: ObjectStore, stub: Stub) -> Found:
+    """The snapshot that a stub means, if it is here.
+
+    Raises:
+        UnknownStub: no ref has this name.
+        UnknownRevision: the model has no such tag, revision or snapshot.
+        Ambiguous: a short name or an id prefix fits more than one.
+    """
+    name = ref_name(store, stub)
+    record = store.ref(name) if name else None
+    if name is None or record is None:
+        raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
+    snapshot = _revision(store, name, record.snapshot, stub.revision)
+    return Found(name, snapshot, store.snapshot(snapshot))
+
+
+def _revision(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
+    base, tilde, generations = revision.partition("~")
+    oid = _named(store, name, tip, base) if base else tip
+    if not tilde:
+        return oid
+    for _ in range(int(generations)):
+        parents = store.snapshot(oid).parents
+        if not parents:
+            raise UnknownRevision(
+                f"{name}@{revision} does not exist: {oid.short} is the first snapshot.",
+                stub=name,
+                revision=revision,
+            )
+        oid = parents[0]
+    return oid
+
+
+def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
+    tagged = store.tags(name).get(revision)
+    if tagged is not None:
+        return tagged
+    if _ID_PREFIX.fullmatch(revision):
+        found = _by_prefix(store, name, tip, revision)
+        if found is not None:
+            return found
+    for oid, snapshot in history(store, tip):
+        if snapshot.revision == revision:
+            return oid
+    raise UnknownRevision(
+        f"{name} has no tag, revision or snapshot {revision!r}.", stub=name, revision=revision
+    )
+
+
+def _by_prefix(store: ObjectStore, name: str, tip: Oid, prefix: str) -> Oid | None:
+    candidates = store.snapshots_from(prefix)
+    own = [oid for oid in candidates if store.snapshot(oid).stub == name]
+    if not own:
+        ancestors = {oid for oid, _ in history(store, tip)} if candidates else set()
+        own = [oid for oid in candidates if oid in ancestors]
+    if len(own) > 1:
+        raise Ambiguous(
+            f"{prefix!r} begins the ids of {len(own)} snapshots of {name}.",
+            stub=name,
+            candidates=[str(oid) for oid in own],
+        )
+    return own[0] if own else None
+
+
+def history(store: ObjectStore, tip: Oid) -> Iterator[tuple[Oid, Snapshot]]:
+    """A snapshot and all it follows that are here, the newest first.
+
+    Parents may be missing: a pulled snapshot comes without its history.
+    """
+    seen = {tip}
+    pending = [(tip, store.snapshot(tip))]
+    while pending:
+        pending.sort(key=lambda item: item[1].time)
+        oid, snapshot = pending.pop()
+        yield oid, snapshot
+        for parent in snapshot.parents:
+            if parent not in seen:
+                seen.add(parent)
+                found = _if_here(store, parent)
+                if found is not None:
+                    pending.append((parent, found))
+
+
+def _if_here(store: ObjectStore, oid: Oid) -> Snapshot | None:
+    try:
+        return store.snapshot(oid)
+    except MissingObject:
+        return None
+
+
+def follows(store: ObjectStore, snapshot: Oid, ancestor: Oid) -> bool:
+    """Whether `snapshot` is `ancestor` or has it in its history."""
+    return any(oid == ancestor for oid, _ in history(store, snapshot))

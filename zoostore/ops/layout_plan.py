@@ -1,0 +1,159 @@
+"""Planning a checkout: what must be written, removed or left alone, decided before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoostore.errors import LocalChanges
+from zoostore.files.stamp import Stamp
+from zoostore.objects.listing import Listing, directories
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
+from zoostore.ops.working import Tracked, Tracking, laid_out, left_out
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do to a directory.
+
+    Attributes:
+        write: what to lay out, by path.
+        remove: files, links and empty folders to take away first.
+        keep: paths that are already as they should be, or stay edited, as they will be recorded.
+        left_out: paths of the snapshot that the globs do not choose.
+        conflicts: paths that would be lost; the plan may be carried out only if there are none.
+    """
+
+    write: dict[str, Entry] = field(default_factory=dict)
+    remove: list[str] = field(default_factory=list)
+    keep: dict[str, Tracked] = field(default_factory=dict)
+    left_out: dict[str, Tracked] = field(default_factory=dict)
+    conflicts: list[str] = field(default_factory=list)
+
+    def directories(self) -> set[str]:
+        """Every directory that what is written and kept stands in."""
+        kept = {path: tracked.entry for path, tracked in self.keep.items()}
+        return directories({**self.write, **kept})
+
+    def require_no_conflicts(self, root: Path) -> None:
+        """Refuse to lose anything.
+
+        Raises:
+            LocalChanges: there are conflicts.
+        """
+        if not self.conflicts:
+            return
+        named = ", ".join(sorted(self.conflicts)[:_SHOWN])
+        more = len(self.conflicts) - _SHOWN
+        raise LocalChanges(
+            f"{root} holds changes that the checkout would overwrite: {named}"
+            f"{f' and {more} more' if more > 0 else ''}. Nothing was changed.",
+            path=str(root),
+            paths=sorted(self.conflicts),
+        )
+
+
+def plan(
+    root: Path,
+    tracking: Tracking,
+    wanted: Listing,
+    is_chosen: Callable[[str], bool],
+    *,
+    force: bool,
+) -> Plan:
+    """What to do so that `root` holds the chosen part of `wanted`.
+
+    What stands in a directory is, for each path, as it was laid out, edited, deleted or
+    untracked. What is as it was laid out may be replaced; a deleted file comes back; an
+    edited or untracked one stays where the snapshots agree or its content is what is
+    wanted, and is a conflict otherwise, unless `force` says to overwrite it.
+    """
+    return _Planner(root, tracking, wanted, is_chosen, force=force).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        root: Path,
+        tracking: Tracking,
+        wanted: Listing,
+        is_chosen: Callable[[str], bool],
+        *,
+        force: bool,
+    ) -> None:
+        self._root = root
+        self._tracking = tracking
+        self._local = compare(root, tracking) if root.exists() else NOTHING_THERE
+        self._wanted = {path: entry for path, entry in wanted.items() if is_chosen(path)}
+        left = {path: left_out(entry) for path, entry in wanted.items() if not is_chosen(path)}
+        self._plan = Plan(left_out=left)
+        self._force = force
+
+    def plan(self) -> Plan:
+        for path, entry in self._wanted.items():
+            self._plan_wanted(path, entry)
+        for path in self._tracking.paths:
+            if path not in self._wanted:
+                self._plan_unwanted(path)
+        self._plan_blockers()
+        return self._plan
+
+    def _plan_wanted(self, path: str, entry: Entry) -> None:
+        clean = self._local.clean.get(path)
+        if clean is not None and clean.entry == entry:
+            self._plan.keep[path] = clean
+            return
+        edited = self._local.modified.get(path) or self._local.untracked.get(path)
+        if edited is None or self._force:
+            self._plan.write[path] = entry
+        elif is_same(self._root, edited, entry):
+            self._plan.keep[path] = laid_out(entry, Stamp.of_laid_out(edited.status))
+        elif path in self._local.modified and self._tracking.paths[path].entry == entry:
+            self._plan.keep[path] = self._tracking.paths[path]
+        else:
+            self._plan.conflicts.append(path)
+
+    def _plan_unwanted(self, path: str) -> None:
+        if path in self._local.clean or (path in self._local.modified and self._force):
+            self._plan.remove.append(path)
+        elif path in self._local.modified:
+            self._plan.conflicts.append(path)
+
+    def _plan_blockers(self) -> None:
+        """Files that stand where a folder must be, and folders where a file must be."""
+        removed = set(self._plan.remove)
+        present = _present(self._local)
+        if not present:
+            return
+        needed = self._plan.directories()
+        for path, kind in present.items():
+            if path in removed:
+                continue
+            if path in needed and kind is not Kind.DIRECTORY:
+                self._block(path, may_replace=True)
+            for folder in _above(path):
+                entry = self._plan.write.get(folder)
+                if entry is not None and entry.kind is not Kind.DIRECTORY:
+                    self._block(path, may_replace=path in self._tracking.paths)
+
+    def _block(self, path: str, *, may_replace: bool) -> None:
+        if self._force and may_replace:
+            self._plan.remove.append(path)
+        elif path not in self._plan.conflicts:
+            self._plan.conflicts.append(path)
+
+
+def _present(local: Comparison) -> dict[str, Kind]:
+    """Every path found, and what stands there."""
+    clean = {path: tracked.kind for path, tracked in local.clean.items()}
+    others = {**local.modified, **local.untracked}
+    return {**clean, **{path: found.kind for path, found in others.items()}}
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

@@ -1,0 +1,35 @@
+"""tag and rm: names for snapshots, given and taken away."""
+
+from __future__ import annotations
+
+from zoostore.digest import Oid
+from zoostore.errors import UnknownStub
+from zoostore.ops.history import Found, ref_name
+from zoostore.store.objectstore import ObjectStore
+from zoostore.store.reflog import RefChange
+from zoostore.stubs import Stub
+
+
+def tag(store: ObjectStore, found: Found, name: str, now: int) -> Oid:
+    """Give a snapshot a name that does not move. To do it twice is to do it once.
+
+    Raises:
+        TagExists: the name is taken by another snapshot.
+    """
+    if store.tags(found.stub).get(name) != found.id:
+        store.change_ref(RefChange(found.stub, found.id, None, "tag", now, tag=name))
+    return found.id
+
+
+def remove(store: ObjectStore, stub: Stub, now: int) -> Oid:
+    """Forget a ref and its tags. The snapshot stays, and can be named by its id, until gc.
+
+    Raises:
+        UnknownStub: no ref has this name.
+    """
+    name = ref_name(store, stub)
+    record = store.ref(name) if name else None
+    if name is None or record is None:
+        raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
+    store.change_ref(RefChange(name, None, record.snapshot, "rm", now))
+    return record.snapshot

@@ -1,0 +1,118 @@
+"""Recording: turning a listing into a snapshot that a ref points to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zoostore.digest import Oid
+from zoostore.errors import UsageError
+from zoostore.objects.listing import Built, Listing, build, totals
+from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
+from zoostore.store.batch import Batch
+from zoostore.store.packs import ObjectKind
+from zoostore.store.reflog import RefChange
+from zoostore.stubs import Stub, parse_stub
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person says of a snapshot.
+
+    Attributes:
+        time: seconds since 1970-01-01 UTC.
+        message: free text.
+        metadata: free keys and values.
+    """
+
+    time: int
+    message: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A snapshot after `add` or `commit`.
+
+    Attributes:
+        stub: the ref that points to it.
+        snapshot: its id.
+        parent: the id of the snapshot it follows, if any.
+        files, size: what it holds; `size` in bytes.
+        new_objects, new_bytes: what the store did not have before.
+    """
+
+    stub: str
+    snapshot: Oid
+    parent: Oid | None
+    files: int
+    size: int
+    new_objects: int
+    new_bytes: int
+
+
+def plain_stub(text: str) -> Stub:
+    """A stub that names a ref to be written, and nothing more.
+
+    Raises:
+        InvalidStub: the text does not follow the grammar.
+        UsageError: it has a revision or selectors.
+    """
+    stub = parse_stub(text)
+    if stub.revision or stub.selectors:
+        raise UsageError(f"{text!r} names a revision or a part; a plain stub is needed here.")
+    return stub
+
+
+def put_trees(batch: Batch, listing: Listing) -> Built:
+    """Take the trees of a listing into a batch. Raises what `build` raises."""
+    built = build(listing)
+    for oid, data in built.trees.items():
+        batch.put(oid, ObjectKind.TREE, data)
+    return built
+
+
+def put_snapshot(batch: Batch, snapshot: Snapshot) -> Oid:
+    """Take a snapshot into a batch; its id."""
+    data = encode_snapshot(snapshot)
+    oid = snapshot_oid(data)
+    batch.put(oid, ObjectKind.SNAPSHOT, data)
+    return oid
+
+
+def record(
+    batch: Batch,
+    listing: Listing,
+    stub: str,
+    *,
+    follows: Oid | None,
+    old: Oid | None,
+    op: str,
+    note: Note,
+) -> Recorded:
+    """Record a listing as a snapshot, and move the stub's ref to it.
+
+    Args:
+        follows: the snapshot it was made from.
+        old: the snapshot the ref must still point to.
+        op: the verb, for the reflog.
+
+    Raises:
+        Diverged: the ref points elsewhere by now.
+        UnsafePath: a name cannot stand in a snapshot.
+    """
+    files, size = totals(listing)
+    snapshot = Snapshot(
+        tree=put_trees(batch, listing).root,
+        files=files,
+        size=size,
+        stub=stub,
+        parents=(follows,) if follows else (),
+        time=note.time,
+        message=note.message,
+        metadata=note.metadata,
+    )
+    oid = put_snapshot(batch, snapshot)
+    change = RefChange(stub, oid, old, op, note.time, files=files, size=size, message=note.message)
+    batch.commit(change)
+    return Recorded(stub, oid, follows, files, size, batch.new_objects, batch.new_bytes)

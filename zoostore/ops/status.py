@@ -1,0 +1,196 @@
+"""status: what in a checkout differs from its snapshot, reading no file it need not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoostore.digest import Oid, hash_descriptor
+from zoostore.errors import UnreadableFile
+from zoostore.files.scan import Found, kind_of, scan
+from zoostore.files.stamp import Stamp
+from zoostore.objects.listing import flatten
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.working import NO_STAMP, Tracked, Tracking, WorkingDirectory, laid_out
+from zoostore.store.objectstore import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a checkout differs from its snapshot; paths in the order of a walk.
+
+    Attributes:
+        stub, snapshot: what was checked out.
+        modified: files whose content, kind or executable bit is another.
+        deleted: files and empty folders that are gone.
+        untracked: what the snapshot does not have; an empty folder ends in a slash.
+    """
+
+    stub: str
+    snapshot: Oid
+    modified: tuple[str, ...]
+    deleted: tuple[str, ...]
+    untracked: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.modified or self.deleted or self.untracked)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A checkout held against what was laid out in it.
+
+    Attributes:
+        clean: paths that are as they were laid out, with the stamp they have now.
+        modified, untracked: paths that are not, and what was found there.
+        deleted: paths that are gone.
+        learned: whether files had to be read to know, so that new stamps are worth keeping.
+    """
+
+    clean: Mapping[str, Tracked]
+    modified: Mapping[str, Found]
+    untracked: Mapping[str, Found]
+    deleted: tuple[str, ...]
+    learned: bool
+
+
+NOTHING_THERE = Comparison({}, {}, {}, (), learned=False)
+
+
+def status(store: ObjectStore, working: WorkingDirectory) -> Status:
+    """What differs. Stamps learned on the way are kept for the next time.
+
+    Raises:
+        NotACheckout: the directory is not a checkout.
+    """
+    state = working.state()
+    tracking = tracking_of(store, working)
+    compared = compare(working.root, tracking)
+    if compared.learned and os.access(working.folder, os.W_OK):
+        working.record_paths({**tracking.paths, **compared.clean})
+    return Status(
+        state.stub,
+        Oid.parse(state.snapshot),
+        tuple(compared.modified),
+        compared.deleted,
+        tuple(map(_shown, compared.untracked.values())),
+    )
+
+
+def _shown(found: Found) -> str:
+    return found.path + "/" if found.kind is Kind.DIRECTORY else found.path
+
+
+def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
+    """What was laid out, from the checkout's record or, where that is lost, the snapshot.
+
+    Raises:
+        MissingObject: the record is lost, and so is the snapshot.
+    """
+    tracking = working.tracking()
+    if tracking is not None:
+        return tracking
+    snapshot = store.snapshot(Oid.parse(working.state().snapshot))
+    listing = flatten(store.tree, snapshot.tree)
+    return Tracking({path: laid_out(entry, NO_STAMP) for path, entry in listing.items()}, 0)
+
+
+def compare(root: Path, tracking: Tracking) -> Comparison:
+    """Hold a directory against what was laid out in it.
+
+    Raises:
+        UnreadableFile: a file whose stamp changed, or a folder, cannot be read.
+    """
+    clean: dict[str, Tracked] = {}
+    modified: dict[str, Found] = {}
+    untracked: dict[str, Found] = {}
+    learned = False
+    for found in scan(root, strict=False):
+        tracked = tracking.paths.get(found.path)
+        if tracked is None:
+            untracked[found.path] = found
+            continue
+        status = _status_of_content(root, found, tracked)
+        stamp = Stamp.of(status)
+        if tracked.is_laid_out and tracking.is_certain(tracked, stamp):
+            clean[found.path] = tracked
+        elif _is_same(root, found, status, tracked.entry):
+            clean[found.path] = laid_out(tracked.entry, Stamp.of_laid_out(status))
+            learned = True
+        else:
+            modified[found.path] = found
+    deleted = _deleted(root, tracking, clean, modified)
+    shown = _without_emptied_folders(untracked, tracking)
+    return Comparison(clean, modified, shown, deleted, learned)
+
+
+def _status_of_content(root: Path, found: Found, tracked: Tracked) -> os.stat_result:
+    """The status of the file itself, where an object was laid out as a link to it."""
+    if found.kind is Kind.LINK and tracked.kind.is_file:
+        try:
+            return os.stat(root / found.path)
+        except OSError:
+            return found.status
+    return found.status
+
+
+def _is_same(root: Path, found: Found, status: os.stat_result, entry: Entry) -> bool:
+    if entry.kind is Kind.LINK:
+        return found.kind is Kind.LINK and found.target == entry.target
+    if entry.kind is Kind.DIRECTORY:
+        return found.kind is Kind.DIRECTORY
+    if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+        return False
+    if found.kind is not Kind.LINK and kind_of(status) is not entry.kind:
+        return False
+    return content_oid(root / found.path) == entry.oid
+
+
+def is_same(root: Path, found: Found, entry: Entry) -> bool:
+    """Whether what was found is what an entry says, its content read if need be."""
+    return _is_same(root, found, found.status, entry)
+
+
+def content_oid(path: Path) -> Oid:
+    """The oid of a file's content.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return hash_descriptor(file.fileno())[0]
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}.", path=str(path)) from error
+
+
+def _deleted(
+    root: Path, tracking: Tracking, clean: Mapping[str, Tracked], modified: Mapping[str, Found]
+) -> tuple[str, ...]:
+    missing = []
+    for path, tracked in tracking.paths.items():
+        if not tracked.is_laid_out or path in clean or path in modified:
+            continue
+        # A folder that was empty and now holds something is still there.
+        if tracked.kind is Kind.DIRECTORY and os.path.isdir(root / path):
+            continue
+        missing.append(path)
+    return tuple(missing)
+
+
+def _without_emptied_folders(untracked: dict[str, Found], tracking: Tracking) -> dict[str, Found]:
+    """Leave out folders that are empty only because what they held was deleted or left out."""
+    empty = [path for path, found in untracked.items() if found.kind is Kind.DIRECTORY]
+    if not empty:
+        return untracked
+    parents = {parent for path in tracking.paths for parent in _parents(path)}
+    return {path: found for path, found in untracked.items() if path not in parents}
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: index + 1]) for index in range(len(parts))]

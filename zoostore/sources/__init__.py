@@ -1,0 +1,1 @@
+"""Where models come from: sources speak stubs and revisions, and are only read."""

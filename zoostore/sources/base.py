@@ -1,0 +1,62 @@
+"""What `pull` needs of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from zoostore.digest import Oid
+from zoostore.objects.listing import Listing
+from zoostore.objects.snapshot import Snapshot
+from zoostore.stubs import Stub
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A snapshot that a source has.
+
+    Attributes:
+        stub: the model's full name.
+        id: the snapshot's oid.
+        snapshot: its value.
+        listing: its files, by path.
+        tags: the source's tags of the model.
+    """
+
+    stub: str
+    id: Oid
+    snapshot: Snapshot
+    listing: Listing
+    tags: Mapping[str, Oid]
+
+
+class Source(Protocol):
+    """A place that models can be pulled from."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether asking it sends anything."""
+
+    def resolve(self, stub: Stub) -> Offer | None:
+        """The snapshot that a stub means there; None if the source does not know the model.
+
+        Raises:
+            UnknownRevision: it knows the model, but not so.
+            TransferFailed: it cannot be read.
+            DamagedContent: what it sent is not what it promised.
+        """
+
+    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        """Blobs in pieces, each to be read before the next is asked for; those it lacks left out.
+
+        Args:
+            wanted: their sizes in bytes.
+
+        Raises:
+            TransferFailed: it cannot be read.
+        """

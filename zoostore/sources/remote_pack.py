@@ -1,0 +1,108 @@
+"""Reading objects out of a pack that is somewhere else, in as few requests as will do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO
+
+from zoostore.digest import Oid
+from zoostore.errors import WrongContent, ZooError
+from zoostore.sources.catalog import pack_path
+from zoostore.store.packs import FOOTER, Packed, check_object, decode_footer, decode_table
+from zoostore.transport.base import RangesIgnored, StaticFiles
+
+_WHOLE_UP_TO = 1 << 20
+"""A pack of at most this many bytes is fetched in one go."""
+
+_GAP = 1 << 16
+"""Objects no further apart than this are fetched together."""
+
+_RUN = 8 << 20
+"""How many bytes are asked for at a time."""
+
+
+class RemotePack:
+    """A pack of a published zoo. It is believed in nothing: each object is checked."""
+
+    def __init__(self, files: StaticFiles, name: Oid, size: int) -> None:
+        self._files = files
+        self._path = pack_path(name)
+        self._size = size
+        self._local: BinaryIO | None = None
+        self._rows: dict[Oid, Packed] | None = None
+
+    @property
+    def rows(self) -> Mapping[Oid, Packed]:
+        """What the pack holds. Raises what reading it raises."""
+        if self._rows is None:
+            tail = max(self._size - FOOTER.size, 0)
+            table = decode_footer(self._read(tail, FOOTER.size), self._size)
+            rows = decode_table(table, self._read(table.offset, table.length))
+            self._rows = {row.oid: row for row in rows}
+        return self._rows
+
+    def objects(self, wanted: Iterable[Oid]) -> Iterator[tuple[Packed, bytes]]:
+        """The objects of these ids that the pack has, each checked against its id.
+
+        Raises:
+            WrongContent: one is not what its id says.
+            TransferFailed: the pack cannot be read.
+        """
+        rows = [self.rows[oid] for oid in wanted if oid in self.rows]
+        for run in _runs(sorted(rows, key=lambda row: row.offset)):
+            start = run[0].offset
+            data = self._read(start, run[-1].offset + run[-1].stored - start)
+            for row in run:
+                content = data[row.offset - start : row.offset - start + row.stored]
+                self._check(row, content)
+                yield row, content
+
+    def _check(self, row: Packed, content: bytes) -> None:
+        where = f"{self._files.address}/{self._path}"
+        try:
+            check_object(row.oid, row.kind, content, where)
+        except ZooError as error:
+            raise WrongContent(error.message, **error.facts) from error
+
+    def _read(self, offset: int, length: int) -> bytes:
+        if self._local is None and self._size > _WHOLE_UP_TO:
+            try:
+                return self._files.read_range(self._path, offset, length)
+            except RangesIgnored:
+                pass
+        if self._local is None:
+            self._local = self._fetch_whole()
+        self._local.seek(offset)
+        return self._local.read(length)
+
+    def _fetch_whole(self) -> BinaryIO:
+        spool = tempfile.SpooledTemporaryFile(max_size=_RUN)  # noqa: SIM115 - kept open
+        received = 0
+        with self._files.stream(self._path) as chunks:
+            for chunk in chunks:
+                received += len(chunk)
+                if received > self._size:
+                    break
+                spool.write(chunk)
+        if received != self._size:
+            spool.close()
+            raise WrongContent(
+                f"The pack {self._files.address}/{self._path} did not arrive as promised: expected "
+                f"{self._size} bytes, got {'more' if received > self._size else received}. "
+                "It was thrown away."
+            )
+        return spool  # type: ignore[return-value]
+
+
+def _runs(rows: Iterable[Packed]) -> Iterator[list[Packed]]:
+    run: list[Packed] = []
+    for row in rows:
+        if run:
+            end = run[-1].offset + run[-1].stored
+            if row.offset - end > _GAP or row.offset + row.stored - run[0].offset > _RUN:
+                yield run
+                run = []
+        run.append(row)
+    if run:
+        yield run

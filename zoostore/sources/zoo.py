@@ -1,0 +1,172 @@
+"""A published zoo as a source: a directory of static files, on a disk or behind a web server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from zoostore.digest import Oid
+from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision
+from zoostore.objects.listing import flatten, totals
+from zoostore.objects.snapshot import Snapshot, decode_snapshot
+from zoostore.objects.tree import Entry, decode_tree
+from zoostore.sources.base import Offer
+from zoostore.sources.catalog import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    Listed,
+    Manifest,
+    catalog_path,
+    decode_catalog,
+    decode_manifest,
+    object_path,
+)
+from zoostore.sources.remote_pack import RemotePack
+from zoostore.store.packs import ObjectKind
+from zoostore.stubs import Stub, only_match
+from zoostore.transport.base import NotThere, StaticFiles, read_whole
+
+_TRIES = 3
+_MIN_PREFIX = 4
+
+
+class ZooSource:
+    """A zoo that `publish` wrote.
+
+    Args:
+        name: what the user calls it.
+        files: where its files are.
+    """
+
+    def __init__(self, name: str, files: StaticFiles) -> None:
+        self.name = name
+        self._files = files
+        self._packs: dict[Oid, RemotePack] = {}
+
+    @property
+    def needs_network(self) -> bool:
+        return self._files.needs_network
+
+    @property
+    def address(self) -> str:
+        """Where it is, without credentials."""
+        return self._files.address
+
+    @property
+    def catalog(self) -> Mapping[str, Listed]:
+        """Every model of the zoo, by stub. Raises what `resolve` raises."""
+        return self._contents[1]
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the zoo says of itself. Raises what `resolve` raises."""
+        return self._contents[0]
+
+    @cached_property
+    def _contents(self) -> tuple[Manifest, Mapping[str, Listed]]:
+        for attempt in range(_TRIES):
+            manifest = decode_manifest(
+                read_whole(self._files, MANIFEST, MAX_MANIFEST_BYTES), self.address
+            )
+            try:
+                path = catalog_path(manifest.catalog)
+                data = read_whole(self._files, path, manifest.catalog_size)
+                return manifest, decode_catalog(data, manifest, self.address)
+            except NotThere:
+                # Published anew between the two requests, more than once: look again.
+                if attempt + 1 == _TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    def resolve(self, stub: Stub) -> Offer | None:
+        listed = self._listed(stub)
+        if listed is None:
+            return None
+        oid = self._revision(listed, stub.revision)
+        packs = [self._pack(name, size) for name, size in listed.packs.items()]
+        snapshot = self._snapshot(oid, packs)
+        listing = flatten(_TreeReader(packs, self.address).read, snapshot.tree)
+        if totals(listing) != (snapshot.files, snapshot.size):
+            raise MalformedObject(
+                f"The snapshot {oid} of {self.address} does not have the files it says."
+            )
+        return Offer(listed.stub, oid, snapshot, listing, listed.tags)
+
+    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        left = dict(wanted)
+        yield from self._fetch_packed(list(self._packs.values()), left)
+        for oid in list(left):
+            try:
+                with self._files.stream(object_path(oid)) as chunks:
+                    del left[oid]
+                    yield oid, chunks
+            except NotThere:
+                continue
+        if left:
+            yield from self._fetch_packed(self._other_packs(), left)
+
+    def _fetch_packed(
+        self, packs: Iterable[RemotePack], left: dict[Oid, int]
+    ) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        for pack in packs:
+            for row, data in pack.objects(list(left)):
+                del left[row.oid]
+                yield row.oid, iter([data])
+
+    def _other_packs(self) -> Iterator[RemotePack]:
+        """The packs of all models: an older snapshot's objects may be in any."""
+        for listed in self.catalog.values():
+            for name, size in listed.packs.items():
+                if name not in self._packs:
+                    yield self._pack(name, size)
+
+    def _pack(self, name: Oid, size: int) -> RemotePack:
+        return self._packs.setdefault(name, RemotePack(self._files, name, size))
+
+    def _listed(self, stub: Stub) -> Listed | None:
+        listed = self.catalog.get(stub.name)
+        if listed is None and stub.is_short:
+            name = only_match(stub, self.catalog)
+            listed = self.catalog[name] if name else None
+        return listed
+
+    def _revision(self, listed: Listed, revision: str) -> Oid:
+        if not revision:
+            return listed.snapshot
+        if revision in listed.tags:
+            return listed.tags[revision]
+        if len(revision) >= _MIN_PREFIX:
+            for oid in (listed.snapshot, *listed.tags.values()):
+                if str(oid).startswith(revision):
+                    return oid
+        raise UnknownRevision(
+            f"{listed.stub} has no tag or snapshot {revision!r} in {self.name}.",
+            stub=listed.stub,
+            revision=revision,
+        )
+
+    def _snapshot(self, oid: Oid, packs: list[RemotePack]) -> Snapshot:
+        for pack in packs:
+            for row, data in pack.objects([oid]):
+                if row.kind is ObjectKind.SNAPSHOT:
+                    return decode_snapshot(data)
+        raise TransferFailed(f"The snapshot {oid} is not in the packs that {self.address} names.")
+
+
+class _TreeReader:
+    """Reads trees out of packs, all that a pack has at once, for they lie together."""
+
+    def __init__(self, packs: list[RemotePack], address: str) -> None:
+        self._packs = packs
+        self._address = address
+        self._trees: dict[Oid, dict[str, Entry]] = {}
+
+    def read(self, oid: Oid) -> dict[str, Entry]:
+        for pack in self._packs:
+            if oid not in self._trees and oid in pack.rows:
+                trees = (row.oid for row in pack.rows.values() if row.kind is ObjectKind.TREE)
+                for row, data in pack.objects(list(trees)):
+                    self._trees[row.oid] = decode_tree(data)
+        if oid not in self._trees:
+            raise TransferFailed(f"The tree {oid} is not in the packs that {self._address} names.")
+        return self._trees[oid]

@@ -1,0 +1,1 @@
+"""The store: loose objects, packs, the reflog, and the index derived from them."""

@@ -1,0 +1,261 @@
+"""Batches: new objects, written aside, made durable together, and only then indexed.
+
+Large objects become files of their own, small ones, trees and snapshots go into one
+pack. Nothing of a batch can be seen before it is published, so that leaving it on an
+error leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from zoostore.digest import CHUNK, HashingWriter, Oid, hash_bytes, hash_descriptor
+from zoostore.errors import FileChanged, UnreadableFile, WrongContent
+from zoostore.files.copying import copy_aside
+from zoostore.files.staging import fsync_directory, publish
+from zoostore.files.stamp import Stamp
+from zoostore.store.index import Location, PackRecord, Writer
+from zoostore.store.objectstore import ObjectStore
+from zoostore.store.packs import ObjectKind, Packed, PackWriter
+from zoostore.store.reflog import RefChange
+
+Advance = Callable[[int], None]
+"""Is told how many more bytes have been worked through."""
+
+
+class Added(NamedTuple):
+    """An object after it was given to a batch; `is_new` if the store did not have it."""
+
+    oid: Oid
+    size: int
+    is_new: bool
+
+
+class Batch:
+    """New objects for a store. Use as a context, and `publish` or `commit` at its end.
+
+    Attributes:
+        new_objects: how many blobs, trees and snapshots the store did not have.
+        new_bytes: their size.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._staging = store.staging()
+        self._staged: dict[Oid, Path] = {}
+        self._arrivals = _Arrivals({}, [])
+        self._pack: _PackInProgress | None = None
+        self.new_objects = 0
+        self.new_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pack is not None:
+            self._pack.file.close()
+        self._staging.close()
+
+    # Taking objects in
+
+    def has(self, oid: Oid) -> bool:
+        """Whether the object is here or on its way."""
+        if oid in self._staged or oid in self._arrivals.loose:
+            return True
+        return (self._pack is not None and oid in self._pack.writer) or self._store.has(oid)
+
+    def put(self, oid: Oid, kind: ObjectKind, data: bytes) -> bool:
+        """Take in a small object whose oid was computed from these bytes; whether it is new."""
+        if self.has(oid):
+            return False
+        self._open_pack().writer.add(oid, kind, data)
+        self._count(len(data))
+        return True
+
+    def add_file(self, path: Path, expect: Stamp, advance: Advance) -> Added:
+        """Take in a file's content as a blob.
+
+        Args:
+            expect: the file's stamp when it was found.
+
+        Raises:
+            FileChanged: it is not that file any more, or it changed while it was read.
+            UnreadableFile: it cannot be opened.
+        """
+        with _open_regular(path) as file:
+            _check_stamp(path, file, expect)
+            if expect.size < self._store.large_object:
+                added = self._add_small(file)
+            else:
+                added = self._add_large(path, file)
+            _check_stamp(path, file, expect)
+        if added.size != expect.size:
+            raise _changed(path)
+        advance(added.size)
+        return added
+
+    def receive(self, oid: Oid, size: int, chunks: Iterable[bytes], advance: Advance) -> None:
+        """Take in a blob that arrives in pieces.
+
+        Raises:
+            WrongContent: what arrives is not of this size, or not of this oid.
+        """
+        if size < self._store.large_object:
+            data = b"".join(_at_most(chunks, size, oid, advance))
+            _check_received(oid, size, hash_bytes(data), len(data))
+            self.put(oid, ObjectKind.BLOB, data)
+            return
+        with self._staging.new_file() as (file, staged):
+            out = HashingWriter(file, expect_size=size)
+            for chunk in _at_most(chunks, size, oid, advance):
+                out.write(chunk)
+            _check_received(oid, size, out.oid(), out.size)
+            file.flush()
+        self._stage(oid, staged, size)
+
+    def _add_small(self, file: BinaryIO) -> Added:
+        data = file.read(self._store.large_object)
+        oid = hash_bytes(data)
+        return Added(oid, len(data), self.put(oid, ObjectKind.BLOB, data))
+
+    def _add_large(self, path: Path, file: BinaryIO) -> Added:
+        oid, size = hash_descriptor(file.fileno())
+        if self.has(oid):
+            return Added(oid, size, is_new=False)
+        staged, copied = copy_aside(path, file, self._staging)
+        if copied != oid:
+            staged.unlink()
+            raise _changed(path)
+        self._stage(oid, staged, size)
+        return Added(oid, size, is_new=True)
+
+    def _stage(self, oid: Oid, staged: Path, size: int) -> None:
+        self._staged[oid] = staged
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        self.new_objects += 1
+        self.new_bytes += size
+
+    def _open_pack(self) -> _PackInProgress:
+        if self._pack is None:
+            path = self._staging.new_path()
+            file = open(path, "xb", buffering=CHUNK)  # noqa: SIM115 - closed by __exit__
+            self._pack = _PackInProgress(path, file, PackWriter(file))
+        return self._pack
+
+    # Publishing them
+
+    def publish(self) -> None:
+        """Make what came in durable and part of the store, whatever becomes of the rest."""
+        self._make_durable()
+        self._store.index.update(self._arrivals.index_into)
+        self._arrivals = _Arrivals({}, [])
+
+    def commit(self, change: RefChange) -> None:
+        """Publish, and move a ref to it: both, or in the eyes of any reader neither.
+
+        Raises:
+            Diverged: the ref is not what `change.old` says; the objects stay.
+        """
+        self._make_durable()
+        self._store.change_ref(change, self._arrivals.index_into)
+        self._arrivals = _Arrivals({}, [])
+
+    def _make_durable(self) -> None:
+        folders: set[Path] = set()
+        for oid, staged in self._staged.items():
+            self._arrivals.loose[oid] = self._publish_loose(oid, staged, folders)
+        self._staged = {}
+        if self._pack is not None:
+            self._arrivals.packs.append(self._publish_pack(self._pack))
+            self._pack = None
+        for folder in folders:
+            fsync_directory(folder)
+
+    def _publish_loose(self, oid: Oid, staged: Path, folders: set[Path]) -> Location:
+        target = self._store.layout.loose(oid)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(target.parent.parent)
+        folders.add(target.parent)
+        with open(staged, "rb") as file:
+            return Location.loose(publish(file, staged, target))
+
+    def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, list[Packed]]:
+        name, rows = pack.writer.finish()
+        with pack.file as file:
+            status = publish(file, pack.path, self._store.layout.pack(name))
+        fsync_directory(self._store.layout.packs)
+        return PackRecord(name, status.st_size, status.st_mtime_ns, status.st_ino), rows
+
+
+class _Arrivals(NamedTuple):
+    """Objects that are published and not yet indexed."""
+
+    loose: dict[Oid, Location]
+    packs: list[tuple[PackRecord, list[Packed]]]
+
+    def index_into(self, index: Writer) -> None:
+        located = dict(self.loose)
+        for record, rows in self.packs:
+            number = index.add_pack(record)
+            located.update((row.oid, Location.packed(number, row)) for row in rows)
+        index.set_locations(located.items())
+
+
+class _PackInProgress(NamedTuple):
+    path: Path
+    file: BinaryIO
+    writer: PackWriter
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file that was seen to be a regular one, without waiting if it no longer is."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        return open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb", buffering=0)
+    except FileNotFoundError:
+        raise _changed(path) from None
+    except OSError as error:
+        raise UnreadableFile(
+            f"{path} cannot be read: {error.strerror}. Nothing was added.", path=str(path)
+        ) from error
+
+
+def _check_stamp(path: Path, file: BinaryIO, expect: Stamp) -> None:
+    if Stamp.of(os.fstat(file.fileno())) != expect:
+        raise _changed(path)
+
+
+def _changed(path: Path) -> FileChanged:
+    return FileChanged(f"{path} changed while it was read; nothing was added.", path=str(path))
+
+
+def _at_most(chunks: Iterable[bytes], size: int, oid: Oid, advance: Advance) -> Iterable[bytes]:
+    """The chunks, as long as they are no more than was promised."""
+    received = 0
+    for chunk in chunks:
+        received += len(chunk)
+        if received > size:
+            raise _wrong(oid, f"{size} bytes", "more")
+        advance(len(chunk))
+        yield chunk
+
+
+def _check_received(oid: Oid, size: int, got: Oid, got_size: int) -> None:
+    if got_size != size:
+        raise _wrong(oid, f"{size} bytes", str(got_size))
+    if got != oid:
+        raise _wrong(oid, "content of that id", f"content of the id {got}")
+
+
+def _wrong(oid: Oid, expected: str, got: str) -> WrongContent:
+    return WrongContent(
+        f"The object {oid} did not arrive as promised: expected {expected}, got {got}. "
+        "It was thrown away.",
+        oid=str(oid),
+    )

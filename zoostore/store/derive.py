@@ -1,0 +1,92 @@
+"""Deriving the index: everything LMDB holds, read again from the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoostore.digest import OID_HEX, Oid
+from zoostore.errors import MalformedObject, UsageError
+from zoostore.store.index import Location, PackRecord, Writer
+from zoostore.store.layout import Layout
+from zoostore.store.packs import Packed, PackReader
+from zoostore.store.reflog import Reflog
+from zoostore.store.refs import catch_up
+
+_PACK_SUFFIX = ".zpack"
+
+
+def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
+    """Fill an index from nothing.
+
+    Nothing is hashed here: what is indexed carries no stamp, and so is verified when
+    it is first used.
+    """
+    index.clear()
+    index.set_locations(_loose_locations(layout))
+    index_packs(index, layout)
+    catch_up(index, reflog)
+
+
+def index_packs(index: Writer, layout: Layout) -> None:
+    """Index the packs that the index has not seen, the newest last, so that it wins.
+
+    A pack that is newer may hold a good copy of what is damaged in an older one.
+    """
+    known = {record.name for record in index.packs().values()}
+    found = [(path.stat().st_mtime_ns, name, path) for name, path in pack_files(layout)]
+    for _, name, path in sorted(found):
+        if name in known:
+            continue
+        with PackReader(path) as pack:
+            number = index.add_pack(PackRecord(name, 0, 0, 0))
+            rows = read_rows(pack)
+            index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+
+
+def read_rows(pack: PackReader) -> list[Packed]:
+    """What a pack's table says, or, where that cannot be read, what the records say.
+
+    Raises:
+        NewerFormat: the pack holds what only a later release knows.
+    """
+    try:
+        return pack.table()
+    except MalformedObject:
+        return list(pack.salvage())
+
+
+def pack_files(layout: Layout) -> Iterator[tuple[Oid, Path]]:
+    """The packs on disk, by name."""
+    for entry in _listed(layout.packs):
+        stem = entry.name.removesuffix(_PACK_SUFFIX)
+        if stem != entry.name and len(stem) == OID_HEX:
+            try:
+                yield Oid.parse(stem), Path(entry.path)
+            except UsageError:
+                continue
+
+
+def loose_files(layout: Layout) -> Iterator[tuple[Oid, os.DirEntry[str]]]:
+    """The loose objects on disk, by oid, in order."""
+    for folder in sorted(_listed(layout.objects), key=lambda entry: entry.name):
+        for entry in sorted(_listed(Path(folder.path)), key=lambda entry: entry.name):
+            try:
+                yield Oid.parse(folder.name + entry.name), entry
+            except UsageError:
+                continue
+
+
+def _loose_locations(layout: Layout) -> Iterator[tuple[Oid, Location]]:
+    for oid, entry in loose_files(layout):
+        status = entry.stat(follow_symlinks=False)
+        yield oid, Location.loose(status)._replace(mtime_ns=0, inode=0)
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,417 @@
+"""The index: what LMDB knows of the store, all of it derived. The only importer of lmdb.
+
+One database, whose keys begin with a letter:
+
+    o oid             -> where the object is, its size, and the stamp of its file
+    p number:u32      -> a pack's name, and the stamp of its file
+    r stub            -> snapshot, files, size, is_partial, is_pulled
+    t stub NUL tag    -> snapshot
+    m name            -> what the index was derived from
+
+Every value ends in the CRC-32 of its key and itself, for LMDB has no checksums.
+Named databases would be tidier, but to open one takes the writer's lock, and a
+reader must never wait for a writer. One environment serves a whole process; a
+forked child opens its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import struct
+import threading
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import lmdb
+
+from zoostore.digest import OID_BYTES, Oid
+from zoostore.errors import DamagedContent
+from zoostore.store.index_stamp import is_trustworthy, record_stamp
+from zoostore.store.packs import ObjectKind, Packed
+from zoostore.store.reflog import Position
+
+T = TypeVar("T")
+
+_VERSION = b"1"
+_FIRST_MAP_BYTES = 1 << 26
+_OBJECT = struct.Struct(">BBIQQQQQ")
+_PACK = struct.Struct(f">{OID_BYTES}sQQQ")
+_REF = struct.Struct(f">{OID_BYTES}sQQ??")
+_NUMBER = struct.Struct(">I")
+_LENGTH = struct.Struct(">Q")
+_OBJECTS, _PACKS, _REFS, _TAGS, _META = b"o", b"p", b"r", b"t", b"m"
+_CRC_BYTES = 4
+_LOOSE = 0
+"""The pack number of an object that is not in a pack."""
+
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.BadValsizeError,
+    struct.error,
+)
+
+
+class IndexDamaged(DamagedContent):
+    """The index cannot be read. It is derived, and whoever meets this makes it anew."""
+
+    kind = "index_damaged"
+
+
+class Location(NamedTuple):
+    """Where an object is.
+
+    Attributes:
+        kind: blob, tree or snapshot.
+        encoding: of the payload, as in packs.
+        pack: the number of its pack; 0 for a loose object.
+        offset, stored: where its payload is in the pack, in bytes.
+        size: of the object, in bytes.
+        mtime_ns, inode: the loose file's stamp when its content was last known; 0 in a pack.
+    """
+
+    kind: ObjectKind
+    encoding: int
+    pack: int
+    offset: int
+    stored: int
+    size: int
+    mtime_ns: int = 0
+    inode: int = 0
+
+    @property
+    def is_loose(self) -> bool:
+        return self.pack == _LOOSE
+
+    @classmethod
+    def loose(cls, status: os.stat_result) -> Location:
+        """The location of a loose blob whose file has just been verified."""
+        size = status.st_size
+        stamp = (status.st_mtime_ns, status.st_ino)
+        return cls(ObjectKind.BLOB, 0, _LOOSE, 0, size, size, *stamp)
+
+    @classmethod
+    def packed(cls, number: int, row: Packed) -> Location:
+        return cls(row.kind, row.encoding, number, row.offset, row.stored, row.size)
+
+
+class PackRecord(NamedTuple):
+    """A pack the index knows: its name and the stamp of its file when its table was read."""
+
+    name: Oid
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class RefRecord(NamedTuple):
+    """What a ref points to, with the snapshot's totals, so that listing reads no objects.
+
+    Attributes:
+        is_partial: some of its files were left out on purpose.
+        is_pulled: it came from a source, and was not changed here since.
+    """
+
+    snapshot: Oid
+    files: int
+    size: int
+    is_partial: bool
+    is_pulled: bool
+
+
+class Reader:
+    """The index within one transaction."""
+
+    def __init__(self, txn: lmdb.Transaction[bytes]) -> None:
+        self._txn = txn
+
+    def _get(self, table: bytes, key: bytes) -> bytes | None:
+        value = self._txn.get(table + key)
+        return _unsealed(table + key, value) if value is not None else None
+
+    def _items(self, table: bytes, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The keys, without the table's letter, that begin with a prefix, and their values."""
+        start = table + prefix
+        with self._txn.cursor() as cursor:
+            if cursor.set_range(start):
+                for key, value in cursor.iternext():
+                    if not key.startswith(start):
+                        return
+                    yield key[1:], _unsealed(key, value)
+
+    def location(self, oid: Oid) -> Location | None:
+        value = self._get(_OBJECTS, oid)
+        return _decode_location(value) if value is not None else None
+
+    def locations(self, prefix: bytes = b"") -> Iterator[tuple[Oid, Location]]:
+        """Every object whose oid begins with these bytes, in order."""
+        for key, value in self._items(_OBJECTS, prefix):
+            yield Oid(key), _decode_location(value)
+
+    def pack(self, number: int) -> PackRecord | None:
+        value = self._get(_PACKS, _NUMBER.pack(number))
+        return _decode_pack(value) if value is not None else None
+
+    def packs(self) -> dict[int, PackRecord]:
+        return {_NUMBER.unpack(key)[0]: _decode_pack(value) for key, value in self._items(_PACKS)}
+
+    def ref(self, stub: str) -> RefRecord | None:
+        value = self._get(_REFS, stub.encode())
+        return _decode_ref(value) if value is not None else None
+
+    def refs(self) -> Iterator[tuple[str, RefRecord]]:
+        for key, value in self._items(_REFS):
+            yield key.decode(), _decode_ref(value)
+
+    def tag(self, stub: str, tag: str) -> Oid | None:
+        value = self._get(_TAGS, _tag_key(stub, tag))
+        return Oid(value) if value is not None else None
+
+    def tags(self, stub: str) -> dict[str, Oid]:
+        prefix = _tag_key(stub, "")
+        return {
+            key[len(prefix) :].decode(): Oid(value) for key, value in self._items(_TAGS, prefix)
+        }
+
+    def reflog_position(self) -> Position:
+        value = self._get(_META, b"reflog") or _LENGTH.pack(0)
+        return Position(_LENGTH.unpack_from(value)[0], value[_LENGTH.size :])
+
+    def is_current_version(self) -> bool:
+        return self._get(_META, b"version") == _VERSION
+
+
+class Writer(Reader):
+    """The index within a write transaction, of which there is one at a time anywhere."""
+
+    def _put(self, table: bytes, key: bytes, value: bytes) -> None:
+        self._txn.put(table + key, _sealed(table + key, value))
+
+    def set_locations(self, located: Iterable[tuple[Oid, Location]]) -> None:
+        for oid, location in sorted(located):
+            self._put(_OBJECTS, oid, _OBJECT.pack(*location))
+
+    def forget_object(self, oid: Oid) -> None:
+        self._txn.delete(_OBJECTS + oid)
+
+    def add_pack(self, record: PackRecord) -> int:
+        """Number a pack; one that has a number keeps it."""
+        packs = self.packs()
+        known = [number for number, pack in packs.items() if pack.name == record.name]
+        number = known[0] if known else max(packs, default=_LOOSE) + 1
+        self._put(_PACKS, _NUMBER.pack(number), _PACK.pack(*record))
+        return number
+
+    def set_ref(self, stub: str, record: RefRecord) -> None:
+        self._put(_REFS, stub.encode(), _REF.pack(*record))
+
+    def delete_ref(self, stub: str) -> None:
+        self._txn.delete(_REFS + stub.encode())
+
+    def set_tag(self, stub: str, tag: str, snapshot: Oid) -> None:
+        self._put(_TAGS, _tag_key(stub, tag), snapshot)
+
+    def delete_tags(self, stub: str) -> None:
+        for tag in self.tags(stub):
+            self._txn.delete(_TAGS + _tag_key(stub, tag))
+
+    def set_reflog_position(self, position: Position) -> None:
+        self._put(_META, b"reflog", _LENGTH.pack(position.length) + position.last_line)
+        self._put(_META, b"version", _VERSION)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._txn.cursor() as cursor:
+            while cursor.first():
+                cursor.delete()
+
+
+def _sealed(key: bytes, value: bytes) -> bytes:
+    return value + zlib.crc32(key + value).to_bytes(_CRC_BYTES, "big")
+
+
+def _unsealed(key: bytes, sealed: bytes) -> bytes:
+    value = sealed[:-_CRC_BYTES]
+    if _sealed(key, value) != sealed:
+        raise IndexDamaged("An entry of the index does not carry its own checksum.")
+    return value
+
+
+def _tag_key(stub: str, tag: str) -> bytes:
+    return f"{stub}\0{tag}".encode()
+
+
+def _decode_location(value: bytes) -> Location:
+    kind, *rest = _OBJECT.unpack(value)
+    return Location(_KINDS[kind], *rest)
+
+
+_KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
+
+
+def _decode_pack(value: bytes) -> PackRecord:
+    name, *rest = _PACK.unpack(value)
+    return PackRecord(Oid(name), *rest)
+
+
+def _decode_ref(value: bytes) -> RefRecord:
+    snapshot, *rest = _REF.unpack(value)
+    return RefRecord(Oid(snapshot), *rest)
+
+
+class Index:
+    """An LMDB environment. Get one with `open_index`."""
+
+    def __init__(self, folder: Path, *, read_only: bool, map_bytes: int) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        self._environment = lmdb.open(
+            os.fspath(folder),
+            map_size=max(map_bytes, _data_size(folder)),
+            readonly=read_only,
+            # A store that nobody here may write to must not need a lock file either.
+            lock=not read_only,
+            # What a power cut undoes here is read again from the reflog and the packs.
+            metasync=False,
+            readahead=False,
+        )
+        try:
+            self._check_length()
+            if not read_only:
+                self._environment.reader_check()
+        except BaseException:
+            self._environment.close()
+            raise
+
+    def _check_length(self) -> None:
+        """Refuse a file that is shorter than its own header says: to read it would be a crash."""
+        pages = self._environment.info()["last_pgno"] + 1
+        expected = pages * self._environment.stat()["psize"]
+        size = _data_size(self.folder)
+        if size < expected and self._environment.info()["last_txnid"] > 0:
+            raise IndexDamaged(
+                f"The index in {self.folder} is cut short: {size} bytes of {expected}."
+            )
+
+    def close_inherited(self) -> None:
+        """Let go of the parent's environment; no lock of a vanished thread is waited for."""
+        self._environment.close()
+
+    def view(self, read: Callable[[Reader], T]) -> T:
+        """What `read` makes of the index as it is now; it must not keep the reader.
+
+        Raises:
+            IndexDamaged: the index cannot be read.
+        """
+        with self._lock, _damage_is_ours(self.folder):
+            try:
+                return self._view(read)
+            except lmdb.MapResizedError:
+                self._environment.set_mapsize(0)
+                return self._view(read)
+
+    def _view(self, read: Callable[[Reader], T]) -> T:
+        with self._environment.begin() as txn:
+            return read(Reader(txn))
+
+    def update(self, change: Callable[[Writer], T]) -> T:
+        """What `change` returns, after all it wrote has been committed, or nothing of it.
+
+        `change` may be called again from the start, when the map had to grow.
+
+        Raises:
+            IndexDamaged: the index cannot be read.
+        """
+        with self._lock, _damage_is_ours(self.folder):
+            while True:
+                try:
+                    with self._environment.begin(write=True) as txn:
+                        result = change(Writer(txn))
+                    break
+                except lmdb.MapResizedError:
+                    self._environment.set_mapsize(0)
+                except lmdb.MapFullError:
+                    self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            self._extend_file()
+            record_stamp(self.folder)
+            return result
+
+    def _extend_file(self) -> None:
+        """Pages freed within a transaction are never written; keep `_check_length` true."""
+        pages = self._environment.info()["last_pgno"] + 1
+        expected = pages * self._environment.stat()["psize"]
+        if _data_size(self.folder) < expected:
+            os.truncate(self.folder / "data.mdb", expected)
+
+
+def _data_size(folder: Path) -> int:
+    try:
+        return os.stat(folder / "data.mdb").st_size
+    except FileNotFoundError:
+        return 0
+
+
+@contextlib.contextmanager
+def _damage_is_ours(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise IndexDamaged(f"The index in {folder} is damaged: {error}.") from error
+
+
+_open: weakref.WeakValueDictionary[tuple[int, int], Index] = weakref.WeakValueDictionary()
+_open_lock = threading.Lock()
+
+
+def open_index(
+    folder: Path, *, read_only: bool = False, map_bytes: int = _FIRST_MAP_BYTES
+) -> Index:
+    """The process's one environment for this folder, opened if it was not yet.
+
+    Raises:
+        IndexDamaged: the index cannot be read.
+    """
+    with _open_lock:
+        index = _open.get(_data_identity(folder))
+        if index is None:
+            _close_in_forked_children()
+            if not read_only:
+                folder.mkdir(parents=True, exist_ok=True)
+            if not is_trustworthy(folder):
+                raise IndexDamaged(f"The index in {folder} was changed by something else.")
+            with _damage_is_ours(folder):
+                index = Index(folder, read_only=read_only, map_bytes=map_bytes)
+            _open[_data_identity(folder)] = index
+        return index
+
+
+def _data_identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(folder / "data.mdb")
+    except FileNotFoundError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
+
+
+@functools.cache
+def _close_in_forked_children() -> None:
+    """LMDB must not be used across a fork: the child opens its own environment."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_close_inherited)
+
+
+def _close_inherited() -> None:
+    global _open_lock
+    _open_lock = threading.Lock()
+    for index in list(_open.values()):
+        index.close_inherited()
+    _open.clear()

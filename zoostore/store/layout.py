@@ -1,0 +1,106 @@
+"""Where a store keeps what, and which format it has."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from zoostore.digest import Oid
+from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore
+from zoostore.files.staging import replace_durably
+
+FORMAT = 1
+_FORMAT_LINE = "zoostore {}\n"
+_FOLDERS = ("objects", "packs", "index", "checkouts", "tmp", "quarantine")
+_NAMES = frozenset(["format", "config.toml", "reflog", *_FOLDERS])
+
+
+class Layout:
+    """The paths of a store.
+
+    Args:
+        root: the store's folder.
+        index: where the index is, if not in the store.
+    """
+
+    def __init__(self, root: Path, index: Path | None = None) -> None:
+        self.root = root
+        self.format = root / "format"
+        self.config = root / "config.toml"
+        self.objects = root / "objects"
+        self.packs = root / "packs"
+        self.reflog = root / "reflog"
+        self.index = index or root / "index"
+        self.tmp = root / "tmp"
+        self.quarantine = root / "quarantine"
+
+    def loose(self, oid: Oid) -> Path:
+        """Where the object is, if it is loose."""
+        digits = oid.hex()
+        return self.objects / digits[:2] / digits[2:]
+
+    def pack(self, name: Oid) -> Path:
+        """Where the pack of this name is."""
+        return self.packs / f"{name.hex()}.zpack"
+
+    def exists(self) -> bool:
+        """Whether there is a store here that this release can use.
+
+        Raises:
+            NewerFormat: a later release made it.
+            NoStore: the `format` file is there, but says something else.
+        """
+        try:
+            line = self.format.read_text("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except UnicodeDecodeError:
+            line = "(not text)"
+        word, _, number = line.strip().partition(" ")
+        if word != "zoostore" or not number.isdigit():
+            raise NoStore(
+                f"{self.root} is not a store: its format file says {line[:40]!r}.",
+                path=str(self.root),
+            )
+        if int(number) != FORMAT:
+            raise NewerFormat(
+                f"The store {self.root} has format {number}, and this zoostore knows format "
+                f"{FORMAT}; nothing was read or changed.",
+                path=str(self.root),
+                found=int(number),
+                known=FORMAT,
+            )
+        return True
+
+    def create(self) -> None:
+        """Make a store here, or finish one whose making was cut off.
+
+        Raises:
+            NoStore: something else is here already.
+            ReadOnlyStore: the folder cannot be written to.
+        """
+        try:
+            self._check_free()
+            for folder in (self.root, self.objects, self.packs, self.tmp):
+                folder.mkdir(parents=True, exist_ok=True)
+            # The format file comes last: where it stands, the rest does too.
+            replace_durably(self.format, _FORMAT_LINE.format(FORMAT).encode())
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise ReadOnlyStore(
+                    f"No store can be made at {self.root}: {error.strerror}.", path=str(self.root)
+                ) from error
+            raise
+
+    def _check_free(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise NoStore(f"{self.root} is a file, not a store.", path=str(self.root))
+        strange = set(os.listdir(self.root)) - _NAMES if self.root.exists() else set()
+        strange = {name for name in strange if not name.startswith(".format.")}
+        if strange:
+            raise NoStore(
+                f"{self.root} is not a store, and holds other things ({min(strange)!r}); "
+                "nothing was changed.",
+                path=str(self.root),
+            )

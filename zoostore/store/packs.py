@@ -1,0 +1,244 @@
+"""Packs: many small objects in one file that describes itself.
+
+    pack    = "zpack1\n\0"  record*  table  footer
+    record  = "R" kind:u8 encoding:u8 stored:u64 size:u64 oid:32  payload[stored]
+    table   = ( oid:32 kind:u8 encoding:u8 offset:u64 stored:u64 size:u64 )*   rising by oid
+    footer  = table_offset:u64 count:u64 table_blake3:32 "zpackend"
+
+Integers are big-endian. `offset` is where the payload begins, counted from the
+start of the file. A pack's name is the BLAKE3 of the whole file. The table is
+what readers use; the records repeat it, so that a pack whose end is lost can be
+read from its beginning.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
+from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
+from zoostore.objects.snapshot import snapshot_oid
+from zoostore.objects.tree import tree_oid
+
+MAGIC = b"zpack1\n\0"
+END = b"zpackend"
+RECORD = struct.Struct(f">cBBQQ{OID_BYTES}s")
+ROW = struct.Struct(f">{OID_BYTES}sBBQQQ")
+FOOTER = struct.Struct(f">QQ{OID_BYTES}s{len(END)}s")
+
+RAW = 0
+"""The only encoding so far: the payload is the object's bytes."""
+
+
+class ObjectKind(IntEnum):
+    """What an object is, which says how its oid is computed."""
+
+    BLOB = 1
+    TREE = 2
+    SNAPSHOT = 3
+
+
+_OID_OF = {
+    ObjectKind.BLOB: hash_bytes,
+    ObjectKind.TREE: tree_oid,
+    ObjectKind.SNAPSHOT: snapshot_oid,
+}
+
+
+class Packed(NamedTuple):
+    """Where a pack holds an object; `stored` and `size` are in bytes."""
+
+    oid: Oid
+    kind: ObjectKind
+    encoding: int
+    offset: int
+    stored: int
+    size: int
+
+
+def oid_of(kind: ObjectKind, data: bytes) -> Oid:
+    """The oid that an object of this kind and content has."""
+    return _OID_OF[kind](data)
+
+
+def check_object(oid: Oid, kind: ObjectKind, data: bytes, where: str) -> None:
+    """Refuse bytes that are not the object they were stored as.
+
+    Raises:
+        DamagedContent: they are not.
+    """
+    got = oid_of(kind, data)
+    if got != oid:
+        raise DamagedContent(
+            f"The {kind.name.lower()} {oid} in {where} is damaged: its {len(data)} bytes have the "
+            f"id {got}. They were not used.",
+            oid=str(oid),
+            where=where,
+        )
+
+
+class PackWriter:
+    """Writes one pack, from its beginning to its end, to an open file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._out = HashingWriter(file, expect_size=0)
+        self._rows: dict[Oid, Packed] = {}
+        self._out.write(MAGIC)
+
+    def __contains__(self, oid: Oid) -> bool:
+        return oid in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._out.size
+
+    def add(self, oid: Oid, kind: ObjectKind, data: bytes) -> None:
+        """Append an object whose oid the caller computed from these bytes."""
+        if oid in self._rows:
+            return
+        size = len(data)
+        self._out.write(RECORD.pack(b"R", kind, RAW, size, size, oid))
+        self._rows[oid] = Packed(oid, kind, RAW, self._out.size, size, size)
+        self._out.write(data)
+
+    def finish(self) -> tuple[Oid, list[Packed]]:
+        """Write the table and the footer; the pack's name and rows, in order of oid."""
+        rows = [self._rows[oid] for oid in sorted(self._rows)]
+        table_offset = self._out.size
+        table = b"".join(map(_pack_row, rows))
+        self._out.write(table)
+        self._out.write(FOOTER.pack(table_offset, len(rows), hash_bytes(table), END))
+        return self._out.oid(), rows
+
+
+def _pack_row(row: Packed) -> bytes:
+    return ROW.pack(row.oid, row.kind, row.encoding, row.offset, row.stored, row.size)
+
+
+class Table(NamedTuple):
+    """The footer of a pack, decoded; `offset` and `length` say where the table is."""
+
+    offset: int
+    length: int
+    checksum: bytes
+
+
+def decode_footer(data: bytes, pack_size: int) -> Table:
+    """Where the table of a pack is, from the last bytes of a pack of this size.
+
+    Raises:
+        MalformedObject: these are not the last bytes of a whole pack.
+    """
+    if len(data) < FOOTER.size:
+        raise MalformedObject("A pack is shorter than its footer.")
+    offset, count, checksum, end = FOOTER.unpack(data[-FOOTER.size :])
+    length = count * ROW.size
+    if end != END or offset + length + FOOTER.size != pack_size or offset < len(MAGIC):
+        raise MalformedObject("A pack does not end as one: it is cut short, or not a pack.")
+    return Table(offset, length, checksum)
+
+
+def decode_table(table: Table, data: bytes) -> list[Packed]:
+    """The rows of a pack's table.
+
+    Raises:
+        MalformedObject: the bytes are not the table that the footer promised.
+        NewerFormat: an object is of a kind or in an encoding of a later release.
+    """
+    if len(data) != table.length or hash_bytes(data) != table.checksum:
+        raise MalformedObject("A pack's table is damaged.")
+    rows = [_decode_row(values, table.offset) for values in ROW.iter_unpack(data)]
+    for before, after in itertools.pairwise(rows):
+        if before.oid >= after.oid:
+            raise MalformedObject("A pack's table is out of order.")
+    return rows
+
+
+def _decode_row(values: tuple[bytes, int, int, int, int, int], end: int) -> Packed:
+    oid, kind, encoding, offset, stored, size = values
+    if encoding != RAW or kind not in ObjectKind._value2member_map_:
+        raise NewerFormat(
+            f"A pack holds an object of kind {kind} in encoding {encoding}, which this zoostore "
+            "does not know.",
+        )
+    if offset + stored > end or stored != size:
+        raise MalformedObject("A pack's table points outside the pack.")
+    return Packed(Oid(oid), ObjectKind(kind), encoding, offset, stored, size)
+
+
+class PackReader:
+    """Reads objects out of one pack file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def status(self) -> os.stat_result:
+        return os.fstat(self._file.fileno())
+
+    def table(self) -> list[Packed]:
+        """The rows of the table. Raises what `decode_footer` and `decode_table` raise."""
+        size = self.status().st_size
+        table = decode_footer(self.read(max(size - FOOTER.size, 0), FOOTER.size), size)
+        return decode_table(table, self.read(table.offset, table.length))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on; fewer where the file ends before."""
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, offset)
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def salvage(self) -> Iterator[Packed]:
+        """The objects that can still be read one after the other from the beginning.
+
+        Each is checked against its oid; one that is damaged is passed over, and where
+        a record itself cannot be read, the rest is given up.
+        """
+        size = self.status().st_size
+        if self.read(0, len(MAGIC)) != MAGIC:
+            return
+        offset = len(MAGIC)
+        while offset + RECORD.size <= size:
+            mark, kind, encoding, stored, length, oid = RECORD.unpack(
+                self.read(offset, RECORD.size)
+            )
+            offset += RECORD.size
+            if mark != b"R" or offset + stored > size:
+                return
+            row = Packed(Oid(oid), kind, encoding, offset, stored, length)
+            if self._is_intact(row):
+                yield row._replace(kind=ObjectKind(kind))
+            offset += stored
+
+    def _is_intact(self, row: Packed) -> bool:
+        if row.encoding != RAW or row.kind not in ObjectKind._value2member_map_:
+            return False
+        data = self.read(row.offset, row.stored)
+        try:
+            check_object(row.oid, ObjectKind(row.kind), data, str(self.path))
+        except ZooError:
+            return False
+        return True

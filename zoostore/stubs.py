@@ -1,0 +1,167 @@
+"""Stubs: the grammar of a model's name.
+
+stub   = name [ "@" revision ] [ "?" key "=" value { "&" key "=" value } ]
+name   = [ "zoo:" ] full | [ "zoo:" ] short | "hf:" [ "datasets/" ] [ org "/" ] repository
+full   = domain "/" sub_domain "/" architecture [ "-" sub_architecture ] "/" framework
+         "/" repo "/" dataset [ "-" training_scheme ] "/" sparse_tag
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from zoostore.errors import Ambiguous, InvalidStub
+
+MAX_NAME_BYTES: Final = 400
+"""A name is a key of the index, and its keys have at most 511 bytes."""
+
+SELECTORS: Final = ("recipe", "checkpoint", "deployment", "recipe_type")
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.+]*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_FULL = re.compile(
+    rf"(?P<domain>{_PART})/(?P<sub_domain>{_PART})"
+    rf"/(?P<architecture>{_PART})(?:-(?P<sub_architecture>{_TAG}))?"
+    rf"/(?P<framework>{_PART})/(?P<repo>{_PART})"
+    rf"/(?P<dataset>{_PART})(?:-(?P<training_scheme>{_TAG}))?"
+    rf"/(?P<sparse_tag>{_TAG})"
+)
+_SHORT = re.compile(_TAG)
+_HUB = re.compile(rf"(?:datasets/)?(?:{_TAG}/)?{_TAG}")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(?:~[0-9]{1,6})?|~[0-9]{1,6}")
+_TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """A parsed stub.
+
+    Attributes:
+        name: the canonical name with its scheme, which refs are kept under.
+        revision: a tag, an upstream revision or a snapshot id's beginning, each perhaps
+            followed by `~N` for the N-th parent; empty for the newest.
+        selectors: what `?recipe=…&checkpoint=…&deployment=…` chose.
+    """
+
+    name: str
+    revision: str = ""
+    selectors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def scheme(self) -> str:
+        """`zoo` or `hf`."""
+        return self.name.partition(":")[0]
+
+    @property
+    def path(self) -> str:
+        """The name without its scheme."""
+        return self.name.partition(":")[2]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether this is a `zoo:` name that may stand for a full one."""
+        return self.scheme == "zoo" and "/" not in self.path
+
+    @property
+    def facets(self) -> dict[str, str]:
+        """The parts of a full `zoo:` name, those it does not have left out."""
+        match = _FULL.fullmatch(self.path) if self.scheme == "zoo" else None
+        return {key: value for key, value in match.groupdict().items() if value} if match else {}
+
+    @property
+    def short_name(self) -> str:
+        """What a person would call the model; never holds a slash."""
+        facets = self.facets
+        if not facets:
+            return self.path.rpartition("/")[2]
+        _, _, architecture, _, _, dataset, sparse_tag = self.path.split("/")
+        return f"{architecture}-{dataset}-{sparse_tag.removesuffix('-none')}"
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        query = "&".join(f"{key}={value}" for key, value in self.selectors.items())
+        return f"{self.name}{revision}{'?' + query if query else ''}"
+
+
+def parse_stub(text: str) -> Stub:
+    """The stub that a person wrote.
+
+    Raises:
+        InvalidStub: the text does not follow the grammar.
+    """
+    rest, _, query = text.partition("?")
+    name, has_revision, revision = rest.partition("@")
+    canonical = _canonical_name(name)
+    if canonical is None or len(canonical.encode()) > MAX_NAME_BYTES:
+        raise InvalidStub(
+            f"{text!r} is not a stub: expected zoo:domain/sub_domain/architecture/framework/repo/"
+            "dataset/sparse_tag, a short zoo: name, or hf:org/name.",
+            stub=text,
+        )
+    if has_revision and not _REVISION.fullmatch(revision):
+        raise InvalidStub(f"{revision!r} in {text!r} cannot be a revision.", stub=text)
+    return Stub(canonical, revision, MappingProxyType(_parse_selectors(text, query)))
+
+
+def _canonical_name(name: str) -> str | None:
+    scheme, colon, rest = name.partition(":")
+    if not colon:
+        scheme, rest = "zoo", name
+    if scheme == "hf":
+        return f"hf:{rest}" if _HUB.fullmatch(rest) else None
+    if scheme == "zoo" and (_FULL.fullmatch(rest) or _SHORT.fullmatch(rest)):
+        return f"zoo:{rest}"
+    return None
+
+
+def _parse_selectors(text: str, query: str) -> dict[str, str]:
+    selectors: dict[str, str] = {}
+    for pair in query.split("&") if query else ():
+        key, _, value = pair.partition("=")
+        if key not in SELECTORS or not value or key in selectors:
+            raise InvalidStub(
+                f"{pair!r} in {text!r} is not one of {', '.join(SELECTORS)}, once, with a value.",
+                stub=text,
+            )
+        selectors[key] = value
+    return selectors
+
+
+def fits(stub: Stub, name: str) -> bool:
+    """Whether a short name may stand for a full one, with or without a final `-none`."""
+    return parse_stub(name).short_name == stub.path.removesuffix("-none")
+
+
+def only_match(stub: Stub, names: Iterable[str]) -> str | None:
+    """The one of `names` that a short name stands for; None if none does.
+
+    Raises:
+        Ambiguous: more than one does.
+    """
+    found = sorted(name for name in names if fits(stub, name))
+    if len(found) > 1:
+        raise Ambiguous(
+            f"{stub.path!r} fits {len(found)} models: {', '.join(found[:5])}.",
+            stub=stub.name,
+            candidates=found,
+        )
+    return found[0] if found else None
+
+
+def check_tag_name(name: str) -> None:
+    """Refuse a tag that could not be written after `@`, or that looks like a full id.
+
+    Raises:
+        InvalidStub: the name cannot be a tag.
+    """
+    if not _TAG_NAME.fullmatch(name) or _HEX.fullmatch(name):
+        raise InvalidStub(
+            f"{name!r} cannot be a tag: letters, digits and _ . + - are possible, 100 at most, "
+            "beginning with a letter, a digit or _, and not a whole snapshot id.",
+            tag=name,
+        )
