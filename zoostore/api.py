@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from zoostore.config import Config
+    from zoostore.objects.listing import Listing
     from zoostore.ops.browse import LogEntry, Model, ModelFile, Shown
     from zoostore.ops.checkout import CheckedOut, CheckoutOptions
     from zoostore.ops.diff import Diff
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from zoostore.ops.recording import Note, Recorded
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
+    from zoostore.ops.working import WorkingDirectory
     from zoostore.sources.catalog import Listed
     from zoostore.sources.zoo import ZooSource
     from zoostore.store.layout import Layout
@@ -283,24 +285,31 @@ class Store:
         with errors_named():
             return status(self._opened(), WorkingDirectory.containing(Path(directory)))
 
-    def diff(
-        self, before: str, after: str | None = None, *, directory: str | PathLike[str] | None = None
-    ) -> Diff:
-        """What differs between two snapshots, or between a snapshot and a directory.
+    def diff(self, before: str | PathLike[str], after: str | PathLike[str] | None = None) -> Diff:
+        """What must be done to the first to get the second.
 
         Args:
-            before, after: stubs.
-            directory: compared with `before` if there is no `after`; None: the current one.
+            before, after: a text is a stub, a path a directory. If there is no `after`, a
+                stub is compared with the checkout that the current directory is in, and a
+                checkout with what is in it now.
         """
-        from zoostore.objects.listing import flatten
         from zoostore.ops.diff import diff, directory_listing
+        from zoostore.ops.working import WorkingDirectory
 
         with errors_named():
             store = self._opened()
-            first = flatten(store.tree, self._find(before).snapshot.tree)
-            if after is not None:
-                return diff(first, flatten(store.tree, self._find(after).snapshot.tree))
-            return diff(first, directory_listing(store, Path(directory or ".")))
+            if after is None and isinstance(before, str):
+                after = WorkingDirectory.containing(Path.cwd()).root
+            elif after is None:
+                working = WorkingDirectory.containing(Path(before))
+                before, after = _pinned(working), working.root
+            first, second = (
+                self._listing(side)
+                if isinstance(side, str)
+                else directory_listing(store, Path(side))
+                for side in (before, after)
+            )
+            return diff(first, second)
 
     def du(self, stubs: Iterable[str] = ()) -> Usage:
         """What models take, what they share, and what removing one would free."""
@@ -436,6 +445,11 @@ class Store:
 
         return find(self._opened(), parse_stub(stub) if isinstance(stub, str) else stub)
 
+    def _listing(self, stub: str) -> Listing:
+        from zoostore.objects.listing import flatten
+
+        return flatten(self._opened().tree, self._find(stub).snapshot.tree)
+
     def _bring(
         self, store: ObjectStore, stub: Stub, options: CheckoutOptions
     ) -> tuple[Found, Pulled]:
@@ -459,6 +473,11 @@ class Store:
         from zoostore.ops.recording import Note
 
         return Note(int(time.time()) if moment is None else moment, message, dict(metadata or {}))
+
+
+def _pinned(working: WorkingDirectory) -> str:
+    state = working.state()
+    return f"{state.stub}@{state.snapshot}"
 
 
 def _short_name(stub: str) -> str:

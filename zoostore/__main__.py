@@ -1,0 +1,6 @@
+"""`python -m zoostore` is the command line."""
+
+from zoostore.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What to do next, for each kind of error. The library says what is; advice is given here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zoostore.errors import ZooError
+
+HINTS: Mapping[str, str] = {
+    "error": "Run the command again with -v to see where it failed.",
+    "usage": "`zoostore VERB --help` shows what the verb takes.",
+    "invalid_stub": "`zoostore ls` shows the models here, `zoostore remote show builtin` those "
+    "that come with zoostore.",
+    "invalid_config": "Correct config.toml in the store's folder, or remove it.",
+    "not_found": "Check the name.",
+    "unknown_stub": "`zoostore ls` shows the models here, `zoostore remote show NAME` those of a "
+    "remote; `zoostore remote ls` names the remotes.",
+    "unknown_revision": "`zoostore log STUB` shows its snapshots, `zoostore show STUB` its tags.",
+    "unknown_path": "`zoostore ls STUB` shows its files.",
+    "ambiguous": "Write more of it.",
+    "unknown_remote": "`zoostore remote ls` shows the remotes.",
+    "not_a_checkout": "`zoostore checkout STUB DIR` makes one.",
+    "no_store": "`zoostore checkout`, `pull` and `add` make a store where there is none; --store "
+    "or ZOOSTORE_HOME say where it is.",
+    "newer_format": "Install a newer zoostore: `pip install --upgrade zoostore`.",
+    "busy": "Wait for it to finish, and run the command again.",
+    "read_only": "Use a store of your own (--store DIR), or ask its owner to write to it.",
+    "damaged": "`zoostore verify` shows all that is damaged; pull or add the model again to get it "
+    "back.",
+    "missing_object": "Pull the model again from where it came from, or add its directory again.",
+    "index_damaged": "Remove the index folder: the next command makes it anew.",
+    "wrong_content": "Nothing wrong was kept. Tell whoever runs the source, or use another.",
+    "malformed": "Nothing was taken from it. Tell whoever made it, or use another source.",
+    "unsafe_path": "Nothing was written. Do not trust this source.",
+    "offline": "Run the command again without --offline, ZOOSTORE_OFFLINE and HF_HUB_OFFLINE.",
+    "transfer_failed": "Check the address and the connection, and run the command again: what "
+    "arrived is kept.",
+    "not_there": "Check the address: a published zoo has a zoo.json at its top.",
+    "ranges_ignored": "Use a web server that answers range requests.",
+    "conflict": "Resolve it, and run the command again.",
+    "directory_not_empty": "Name a directory that is empty or does not exist, or use --force to "
+    "write into this one.",
+    "local_changes": "Keep them with `zoostore commit -m MESSAGE` or move them away; --force "
+    "overwrites them.",
+    "diverged": "`zoostore log STUB` shows what it has now. Keep this under a name of its own: "
+    "`commit --as STUB`; or follow the source with `pull --force`.",
+    "tag_exists": "Choose another name; `zoostore show STUB` shows the tags.",
+    "nothing_to_commit": "Change something first; `zoostore status` shows what differs.",
+    "nothing_left": "`zoostore ls STUB` shows the paths; patterns are those of .gitignore.",
+    "cannot_add": "Correct it, and add the directory again.",
+    "file_changed": "Let whatever writes to it finish, and run the command again.",
+    "unreadable_file": "Change its permissions, or take it out of the directory.",
+    "special_file": "Take it out of the directory.",
+    "unsafe_name": "Rename it, or replace a link that leads outside by what it points to "
+    "(`cp -L`).",
+    "link_mode_unavailable": "Use --link auto, which takes the best that works here.",
+    "disk_full": "Free some space, and run the command again.",
+    "file_system": "Check the path and its permissions.",
+}
+
+
+def hint(error: ZooError) -> str:
+    """What to do about an error."""
+    return HINTS.get(error.kind, "")

@@ -1,0 +1,96 @@
+"""The command `zoostore`: its verbs, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from zoostore import __version__
+from zoostore.cli.settings import Settings, common_options
+from zoostore.cli.verbs import VERBS
+from zoostore.errors import ZooError
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+class _InOrder(click.Group):
+    """Lists its verbs in the order in which a person would learn them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="zoostore", message="%(prog)s %(version)s")
+@common_options
+def cli() -> None:
+    """Git for model files: every file is kept once, by its hash."""
+
+
+for _verb in VERBS:
+    cli.add_command(_verb)
+
+
+def main() -> None:
+    """Run the command line, and end the process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. No exception leaves it."""
+    settings = Settings(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & {*arguments}))
+    try:
+        result = cli.main(
+            list(arguments), prog_name="zoostore", standalone_mode=False, obj=settings
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has had enough. Nothing more is to be flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        message = "Interrupted. The store is as it was, and what had fully arrived is kept."
+        return _fail(settings, "interrupted", message, "Run the command again.", _INTERRUPTED)
+    except click.ClickException as error:
+        return _fail_usage(settings, error)
+    except ZooError as error:
+        from zoostore.cli.hints import hint
+
+        _show_traceback(settings)
+        return _fail(settings, error.kind, error.message, hint(error), error.exit_code)
+    except Exception as error:
+        _show_traceback(settings)
+        message = f"zoostore itself failed: {type(error).__name__}: {error}."
+        return _fail(settings, "internal", message, "Please report it, with what -v shows.", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _fail_usage(settings: Settings, error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    hint = f"`{context.command_path} --help` shows what it takes." if context else ""
+    return _fail(settings, "usage", error.format_message(), hint, 2)
+
+
+def _fail(settings: Settings, kind: str, message: str, hint: str, exit_code: int) -> int:
+    if settings.json:
+        from zoostore.cli.output import print_json
+
+        facts = {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}
+        print_json({"error": facts})
+    else:
+        from zoostore.cli.output import printable
+
+        text = f"error: {message} {hint}".rstrip()
+        click.echo("\n".join(map(printable, text.split("\n"))), err=True)
+    return exit_code
+
+
+def _show_traceback(settings: Settings) -> None:
+    if settings.verbose:
+        import traceback
+
+        traceback.print_exc()

@@ -1,0 +1,94 @@
+"""What is printed: data to stdout, talk to stderr, as JSON or for a person."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from zoostore.cli.settings import settings
+
+_KILO = 1000
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))
+
+
+def say(text: str = "") -> None:
+    """Talk: not data, so on stderr, and not with `--quiet` or `--json`."""
+    if not (settings().quiet or settings().json):
+        click.echo(text, err=True, color=_colour(sys.stderr))
+
+
+def line(text: str = "") -> None:
+    """A line of data."""
+    click.echo(text, color=_colour(sys.stdout))
+
+
+def emphasised(text: str, colour: str) -> str:
+    """Text in a colour, where colours are shown."""
+    return click.style(text, fg=colour)
+
+
+def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Rows in columns as wide as they need.
+
+    Args:
+        right: the columns that are aligned to the right.
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1
+    for row in rows:
+        cells = (
+            cell.rjust(width) if index in right else cell if index == last else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        line("  ".join(cells))
+
+
+def size(count: int) -> str:
+    """Bytes for a person: `154 kB`."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < _KILO or unit == _UNITS[-1]:
+            break
+        value /= _KILO
+    digits = 0 if unit == "B" or value >= 100 else 1
+    return f"{value:.{digits}f} {unit}"
+
+
+def moment(seconds: int) -> str:
+    """A time for a person, in their own zone."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def printable(text: str) -> str:
+    """A name as it can be shown: what could move a cursor or break a line is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _colour(stream: Any) -> bool | None:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return None if stream.isatty() else False

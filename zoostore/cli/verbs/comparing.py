@@ -1,0 +1,160 @@
+"""status, diff, du and verify: how things stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoostore.cli.arguments import complete_stub
+from zoostore.cli.output import emphasised, line, plural, print_json, printable, say, size, table
+from zoostore.cli.settings import common_options, settings
+from zoostore.errors import DamagedContent
+
+if TYPE_CHECKING:
+    from zoostore.ops.verify import Finding
+
+_EXIT_CODE = click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
+
+
+@click.command()
+@click.argument("directory", default=".", type=click.Path())
+@_EXIT_CODE
+@common_options
+def status(directory: str, exit_code: bool) -> int:
+    """Show what in a checkout differs from its snapshot."""
+    found = settings().open_store().status(directory)
+    if settings().json:
+        print_json(
+            {
+                "stub": found.stub,
+                "snapshot": str(found.snapshot),
+                "modified": list(found.modified),
+                "deleted": list(found.deleted),
+                "untracked": list(found.untracked),
+            }
+        )
+    else:
+        say(f"{found.stub} at {found.snapshot.short}{': unchanged' if found.is_clean else ''}")
+        _print_paths("modified", found.modified, "yellow")
+        _print_paths("deleted", found.deleted, "red")
+        _print_paths("untracked", found.untracked, "green")
+    return int(exit_code and not found.is_clean)
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="[B]", required=False)
+@_EXIT_CODE
+@common_options
+def diff(before: str, after: str | None, exit_code: bool) -> int:
+    """Show what differs between two models, or a model and a directory.
+
+    A and B are stubs or directories. Without B, a stub is compared with the checkout you are
+    in, and a checkout with its own snapshot.
+    """
+    store = settings().open_store()
+    found = store.diff(_side(before), _side(after) if after is not None else None)
+    if settings().json:
+        print_json(
+            {
+                "added": list(found.added),
+                "removed": list(found.removed),
+                "changed": list(found.changed),
+            }
+        )
+    else:
+        _print_paths("added", found.added, "green")
+        _print_paths("removed", found.removed, "red")
+        _print_paths("changed", found.changed, "yellow")
+    return int(exit_code and not found.is_empty)
+
+
+@click.command()
+@click.argument("stubs", metavar="[STUB]...", nargs=-1, shell_complete=complete_stub)
+@common_options
+def du(stubs: tuple[str, ...]) -> None:
+    """Show what models take, and what removing one would free."""
+    usage = settings().open_store().du(stubs)
+    if settings().json:
+        print_json(
+            {
+                "logical_bytes": usage.logical_bytes,
+                "stored_bytes": usage.stored_bytes,
+                "objects": usage.objects,
+                "snapshots": usage.snapshots,
+                "models": [
+                    {
+                        "stub": model.stub,
+                        "logical_bytes": model.logical_bytes,
+                        "exclusive_bytes": model.exclusive_bytes,
+                        "shared_bytes": model.shared_bytes,
+                    }
+                    for model in usage.models
+                ],
+            }
+        )
+        return
+    head = ("LOGICAL", "SHARED", "EXCLUSIVE", "")
+    rows = [
+        (
+            size(model.logical_bytes),
+            size(model.shared_bytes),
+            size(model.exclusive_bytes),
+            model.stub,
+        )
+        for model in usage.models
+    ]
+    table([head, *rows], right=[0, 1, 2])
+    say(
+        f"{plural(usage.objects, 'object')} and {plural(usage.snapshots, 'snapshot')} among them "
+        f"take {size(usage.stored_bytes)}; as full copies they would take "
+        f"{size(usage.logical_bytes)}."
+    )
+    for model in usage.models if stubs else ():
+        say(f"Removing {model.stub} frees exactly {model.exclusive_bytes} bytes.")
+
+
+@click.command()
+@click.argument("stubs", metavar="[STUB]...", nargs=-1, shell_complete=complete_stub)
+@common_options
+def verify(stubs: tuple[str, ...]) -> int:
+    """Read everything again, and report what is damaged or missing."""
+    found = settings().open_store().verify(stubs)
+    if settings().json:
+        print_json(
+            {
+                "objects": found.objects,
+                "bytes": found.bytes,
+                "damaged": _findings(found.damaged),
+                "missing": _findings(found.missing),
+            }
+        )
+    else:
+        for what, findings in (("damaged", found.damaged), ("missing", found.missing)):
+            for finding in findings:
+                needed = f" Needed by: {', '.join(finding.models)}." if finding.models else ""
+                line(f"{emphasised(what, 'red')}  {finding.what}: {finding.reason}{needed}")
+        verdict = "all is as it should be" if found.is_clean else "not all is as it should be"
+        say(f"{plural(found.objects, 'object')} ({size(found.bytes)}) read: {verdict}")
+        if not found.is_clean:
+            say("Pull or add the models named again to get back what is lost.")
+    return 0 if found.is_clean else DamagedContent.exit_code
+
+
+def _side(text: str) -> str | Path:
+    return Path(text) if Path(text).is_dir() else text
+
+
+def _print_paths(what: str, paths: Iterable[str], colour: str) -> None:
+    for path in paths:
+        line(f"{emphasised(what.ljust(9), colour)}  {printable(path)}")
+
+
+def _findings(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    return [
+        {"what": finding.what, "reason": finding.reason, "models": list(finding.models)}
+        for finding in findings
+    ]

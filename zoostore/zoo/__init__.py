@@ -1,0 +1,1 @@
+"""The zoo in the package: small, real models that need no network."""
