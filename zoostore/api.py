@@ -15,18 +15,18 @@ from zoostore import environment
 from zoostore.digest import Oid
 from zoostore.files.disk import errors_named
 from zoostore.progress import Progress, Silent
-from zoostore.stubs import Stub, check_tag_name, parse_stub
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from zoostore.config import Config
     from zoostore.objects.listing import Listing
-    from zoostore.ops.browse import LogEntry, Model, ModelFile, Shown
+    from zoostore.ops.browse import LogEntry, ModelFile, Shown
     from zoostore.ops.checkout import CheckedOut, CheckoutOptions
     from zoostore.ops.diff import Diff
     from zoostore.ops.du import Usage
     from zoostore.ops.history import Found
+    from zoostore.ops.models import Model
     from zoostore.ops.publish import Published
     from zoostore.ops.pull import Pulled, Sources
     from zoostore.ops.recording import Note, Recorded
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from zoostore.sources.catalog import Listed
     from zoostore.sources.zoo import ZooSource
     from zoostore.store.layout import Layout
+    from zoostore.store.names import Names
     from zoostore.store.objectstore import ObjectStore
+    from zoostore.stubs import Stub
     from zoostore.transport.base import StaticFiles
 
 BUILTIN = "builtin"
@@ -65,6 +67,7 @@ class Store:
         self.path = Path(path) if path is not None else environment.home()
         self._offline = offline
         self._progress: Progress = progress or Silent()
+        self._names: Names | None = None
         self._objects: ObjectStore | None = None
 
     def __repr__(self) -> str:
@@ -151,7 +154,7 @@ class Store:
         from zoostore.files.globs import selector
         from zoostore.ops.pull import Pulled, plan_pull, pull
 
-        parsed, chosen = parse_stub(stub), selector(include, exclude)
+        parsed, chosen = _parsed(stub), selector(include, exclude)
         with errors_named():
             store = self._writable()
             sources = self._sources()
@@ -189,7 +192,7 @@ class Store:
         """
         from zoostore.ops.checkout import CheckoutOptions, checkout
 
-        parsed = parse_stub(stub)
+        parsed = _parsed(stub)
         with errors_named():
             store = self._for_checkout()
             mode = link or self._config(store).link
@@ -207,6 +210,7 @@ class Store:
             InvalidStub: the name cannot be a tag.
         """
         from zoostore.ops.names import tag
+        from zoostore.stubs import check_tag_name
 
         check_tag_name(name)
         with errors_named():
@@ -225,10 +229,10 @@ class Store:
 
     def snapshots(self) -> list[Model]:
         """Every model here, with the snapshot it points to."""
-        from zoostore.ops.browse import models
+        from zoostore.ops.models import models
 
         with errors_named():
-            return models(self._opened())
+            return models(self._named())
 
     def snapshot(self, stub: str) -> Shown:
         """What a stub means here. Raises `UnknownStub` or `UnknownRevision`."""
@@ -236,8 +240,8 @@ class Store:
 
         with errors_named():
             found = self._find(stub)
-            tags = self._opened().tags(found.stub)
-            facets = parse_stub(found.stub).facets
+            tags = self._opened().names.tags(found.stub)
+            facets = _parsed(found.stub).facets
             return Shown(found.stub, found.id, found.snapshot, tags, facets)
 
     def files(self, stub: str) -> list[ModelFile]:
@@ -387,25 +391,31 @@ class Store:
 
         return Layout(self.path, environment.index_folder())
 
+    def _named(self) -> Names:
+        from zoostore.store.names import Names
+
+        if self._names is None:
+            self._names = Names(self._layout())
+        else:
+            self._names.refresh()
+        return self._names
+
     def _opened(self) -> ObjectStore:
         from zoostore.store.objectstore import ObjectStore
 
+        names = self._named()
         if self._objects is None:
-            layout = self._layout()
-            config = self._read_config(layout) if layout.exists() else None
-            large = config.large_object if config else 1
-            self._objects = ObjectStore(layout, large_object=large)
-        else:
-            self._objects.refresh()
+            config = self._read_config(names.layout)
+            self._objects = ObjectStore(names, large_object=config.large_object)
         return self._objects
 
     def _writable(self) -> ObjectStore:
-        if self._objects is None:
+        if self._names is None:
             layout = self._layout()
             if not layout.exists():
                 layout.create()
         store = self._opened()
-        store.require_writable()
+        store.names.require_writable()
         return store
 
     def _for_checkout(self) -> ObjectStore:
@@ -443,7 +453,7 @@ class Store:
     def _find(self, stub: str | Stub) -> Found:
         from zoostore.ops.history import find
 
-        return find(self._opened(), parse_stub(stub) if isinstance(stub, str) else stub)
+        return find(self._opened(), _parsed(stub) if isinstance(stub, str) else stub)
 
     def _listing(self, stub: str) -> Listing:
         from zoostore.objects.listing import flatten
@@ -461,11 +471,11 @@ class Store:
         try:
             found = find(store, stub)
         except (UnknownStub, UnknownRevision, MissingObject):
-            store.require_writable()
+            store.names.require_writable()
             now = int(time.time())
             chosen = options.selector()
             pulled = pull(store, self._sources(), stub, chosen, now, self._progress)
-            return find(store, Stub(pulled.stub, str(pulled.snapshot))), pulled
+            return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
         return found, bring_here(store, self._sources, found, options.selector(), self._progress)
 
     @staticmethod
@@ -475,13 +485,19 @@ class Store:
         return Note(int(time.time()) if moment is None else moment, message, dict(metadata or {}))
 
 
+def _parsed(text: str) -> Stub:
+    from zoostore.stubs import parse_stub
+
+    return parse_stub(text)
+
+
 def _pinned(working: WorkingDirectory) -> str:
     state = working.state()
     return f"{state.stub}@{state.snapshot}"
 
 
 def _short_name(stub: str) -> str:
-    return parse_stub(stub).short_name
+    return _parsed(stub).short_name
 
 
 def _builtin_zoo() -> str:

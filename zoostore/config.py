@@ -9,8 +9,6 @@ url = "https://…"         # or the path of a directory
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,6 @@ from zoostore.files.links import AUTO, LINK_MODES
 from zoostore.files.staging import replace_durably
 from zoostore.store.objectstore import LARGE_OBJECT
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED_NAMES = ("builtin", "environment")
 
 
@@ -39,10 +36,12 @@ def read_config(path: Path) -> Config:
     Raises:
         InvalidConfig: the file cannot be read, or a value makes no sense.
     """
+    if not path.exists():
+        return Config()
+    import tomllib
+
     try:
         value = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return Config()
     except (OSError, ValueError) as error:
         raise InvalidConfig(f"{path} cannot be read: {error}.", path=str(path)) from error
     try:
@@ -77,9 +76,11 @@ def add_remote(path: Path, name: str, url: str) -> None:
     Raises:
         InvalidConfig: the name cannot be used, or the file cannot be read.
     """
+    import re
+
     import tomlkit
 
-    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or name in RESERVED_NAMES:
         raise InvalidConfig(f"{name!r} cannot be the name of a remote; nothing was changed.")
     read_config(path)
     document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")

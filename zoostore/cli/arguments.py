@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from zoostore.cli.settings import Settings
 from zoostore.errors import ZooError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def complete_stub(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The models here whose names begin so."""
+    from click.shell_completion import CompletionItem
+
     # A colon ends a word in some shells, so names are completed without their `zoo:`.
     try:
         models = context.ensure_object(Settings).open_store().snapshots()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -17,22 +18,28 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 
-class _InOrder(click.Group):
-    """Lists its verbs in the order in which a person would learn them."""
+class _Verbs(click.Group):
+    """Imports a verb when it is used, and lists all in their order."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"zoostore.cli.verbs.{VERBS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
 
 
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="zoostore", message="%(prog)s %(version)s")
 @common_options
 def cli() -> None:
     """Git for model files: every file is kept once, by its hash."""
-
-
-for _verb in VERBS:
-    cli.add_command(_verb)
 
 
 def main() -> None:
@@ -42,7 +49,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. No exception leaves it."""
-    settings = Settings(json="--json" in arguments, verbose=bool({"-v", "--verbose"} & {*arguments}))
+    # Known before anything is parsed, for an error of the arguments is said so too.
+    is_verbose = "-v" in arguments or "--verbose" in arguments
+    settings = Settings(json="--json" in arguments, verbose=is_verbose)
     try:
         result = cli.main(
             list(arguments), prog_name="zoostore", standalone_mode=False, obj=settings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -19,6 +17,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
+    import json
+
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))
 
 
@@ -70,6 +70,8 @@ def size(count: int) -> str:
 
 def moment(seconds: int) -> str:
     """A time for a person, in their own zone."""
+    from datetime import UTC, datetime
+
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 

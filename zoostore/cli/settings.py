@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,22 +14,22 @@ if TYPE_CHECKING:
     from zoostore.progress import Progress
 
 
-@dataclass
 class Settings:
     """What the common options say."""
 
-    store: str | None = None
-    offline: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    json: bool = False
-    no_progress: bool = False
+    def __init__(self, *, json: bool = False, verbose: bool = False) -> None:
+        self.json = json
+        self.verbose = verbose
+        self.store: str | None = None
+        self.offline = False
+        self.quiet = False
+        self.no_progress = False
 
     def open_store(self) -> Store:
         """The store that is meant. Nothing is read yet."""
         from zoostore.api import Store
 
-        path = Path(self.store).expanduser() if self.store else None
+        path = os.path.expanduser(self.store) if self.store else None
         return Store(path, offline=self.offline or None, progress=self._progress())
 
     def _progress(self) -> Progress | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.errors import StoreBusy
-from zoostore.files.staging import process_is_alive
+from zoostore.files.staging import host_name, process_is_alive
 
 
 @contextlib.contextmanager
@@ -19,7 +18,7 @@ def claim(path: Path, what: str) -> Iterator[None]:
     Raises:
         StoreBusy: another process holds it.
     """
-    mine = f"{socket.gethostname()} {os.getpid()}\n"
+    mine = f"{host_name()} {os.getpid()}\n"
     while True:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -37,7 +36,7 @@ def claim(path: Path, what: str) -> Iterator[None]:
 def _remove_if_abandoned(path: Path, what: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         host, _, pid = path.read_text().strip().partition(" ")
-        if host == socket.gethostname() and pid.isdigit() and not process_is_alive(int(pid)):
+        if host == host_name() and pid.isdigit() and not process_is_alive(int(pid)):
             path.unlink(missing_ok=True)
             return
         raise StoreBusy(

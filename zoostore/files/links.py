@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from zoostore.errors import LinkModeUnavailable
+from zoostore.files.staging import random_name
 
 REFLINK = "reflink"
 HARDLINK = "hardlink"
@@ -114,7 +114,7 @@ def choose_mode(wanted: str, sample: Path, directory: Path) -> str:
 
 
 def _works(mode: str, sample: Path, directory: Path) -> bool:
-    trial = directory / f".zoostore-probe-{os.getpid()}-{secrets.token_hex(4)}"
+    trial = directory / f".zoostore-probe-{os.getpid()}-{random_name(4)}"
     try:
         LINKERS[mode](sample, trial, 0o600)
     except OSError as error:

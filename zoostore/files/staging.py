@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +28,7 @@ def fsync_directory(path: Path) -> None:
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Give a file new content so that a reader, or a crash, sees the old or the new."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    staged = path.with_name(f".{path.name}.{os.getpid()}.{random_name(4)}.tmp")
     try:
         with open(staged, "xb") as file:
             file.write(data)
@@ -57,7 +54,7 @@ class Staging:
 
     def new_path(self) -> Path:
         """A path in the folder that nothing stands at."""
-        return self._own_folder() / secrets.token_hex(8)
+        return self._own_folder() / random_name(8)
 
     @contextlib.contextmanager
     def new_file(self) -> Iterator[tuple[BinaryIO, Path]]:
@@ -73,13 +70,15 @@ class Staging:
     def close(self) -> None:
         """Remove the folder with what was not published."""
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def _own_folder(self) -> Path:
         if self._folder is None:
             remove_abandoned(self._root)
-            name = f"{_host()}.{os.getpid()}.{secrets.token_hex(4)}"
+            name = f"{host_name()}.{os.getpid()}.{random_name(4)}"
             self._root.mkdir(exist_ok=True)
             self._folder = self._root / name
             self._folder.mkdir()
@@ -105,9 +104,11 @@ def remove_abandoned(root: Path) -> None:
     """Remove the staging folders of processes of this machine that are gone."""
     if not root.is_dir():
         return
+    import shutil
+
     for folder in root.iterdir():
         parts = folder.name.rsplit(".", _ABANDONED_NAME_PARTS - 1)
-        if len(parts) != _ABANDONED_NAME_PARTS or parts[0] != _host() or not parts[1].isdigit():
+        if len(parts) != _ABANDONED_NAME_PARTS or parts[0] != host_name() or not parts[1].isdigit():
             continue
         if not process_is_alive(int(parts[1])):
             shutil.rmtree(folder, ignore_errors=True)
@@ -126,5 +127,12 @@ def process_is_alive(pid: int) -> bool:
     return True
 
 
-def _host() -> str:
-    return socket.gethostname().replace("/", "_") or "localhost"
+def host_name() -> str:
+    """What this machine calls itself; fit to stand in a file name."""
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return name.replace("/", "_") or "localhost"
+
+
+def random_name(length: int) -> str:
+    """`length` random bytes as hex digits. (The `secrets` module takes milliseconds to import.)"""
+    return os.urandom(length).hex()

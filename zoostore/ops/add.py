@@ -30,7 +30,7 @@ def add(
     found = list(scan(directory))
     with Batch(store) as batch:
         listing = take_in(batch, directory, found, progress)
-        parent = store.ref(stub.name)
+        parent = store.names.ref(stub.name)
         old = parent.snapshot if parent else None
         if old is not None and _says_the_same(store, old, listing, note):
             batch.publish()

@@ -1,4 +1,4 @@
-"""ls, show, log and cat: looking at what is here."""
+"""ls STUB, show, log and cat: looking at one model."""
 
 from __future__ import annotations
 
@@ -15,21 +15,6 @@ from zoostore.ops.history import Found, history
 from zoostore.store.objectstore import ObjectStore
 
 _MAX_LINKS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A ref, as `ls` shows it; `size` in bytes.
-
-    Attributes:
-        partial: whether some of its files were left out when it was pulled.
-    """
-
-    stub: str
-    snapshot: Oid
-    files: int
-    size: int
-    partial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +58,6 @@ class Shown:
     facets: Mapping[str, str]
 
 
-def models(store: ObjectStore) -> list[Model]:
-    """Every ref. Reads nothing but the index."""
-    return [
-        Model(stub, record.snapshot, record.files, record.size, record.is_partial)
-        for stub, record in store.refs().items()
-    ]
-
-
 def files(store: ObjectStore, found: Found) -> list[ModelFile]:
     """Every path of a snapshot, sorted."""
     listing = flatten(store.tree, found.snapshot.tree)
@@ -93,7 +70,7 @@ def files(store: ObjectStore, found: Found) -> list[ModelFile]:
 def log(store: ObjectStore, found: Found) -> Iterator[LogEntry]:
     """A snapshot and its history, the newest first."""
     names: dict[Oid, list[str]] = {}
-    for tag, oid in store.tags(found.stub).items():
+    for tag, oid in store.names.tags(found.stub).items():
         names.setdefault(oid, []).append(tag)
     for oid, snapshot in history(store, found.id):
         yield LogEntry(oid, snapshot, tuple(names.get(oid, ())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from zoostore.files.links import (
     choose_mode,
     is_unavailable,
 )
+from zoostore.files.staging import random_name
 from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.paths import why_not_on_windows
@@ -210,7 +210,7 @@ class _Layer:
     ) -> None:
         """Lay a new directory out aside, and give it its name when it is whole."""
         directory.parent.mkdir(parents=True, exist_ok=True)
-        staged = directory.with_name(f".zoostore-{secrets.token_hex(8)}")
+        staged = directory.with_name(f".zoostore-{random_name(8)}")
         try:
             staged.mkdir()
             laid = self._lay_all(staged, todo.write, staged)
@@ -227,7 +227,7 @@ class _Layer:
         can fail fails before anything is touched.
         """
         working.folder.mkdir(exist_ok=True)
-        stage = working.folder / f"stage-{secrets.token_hex(4)}"
+        stage = working.folder / f"stage-{random_name(4)}"
         stage.mkdir()
         try:
             ready = {}

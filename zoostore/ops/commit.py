@@ -64,7 +64,7 @@ def commit(
 
 
 def _expected_ref(store: ObjectStore, name: str, parent: Oid, *, is_new_name: bool) -> Oid | None:
-    current = store.ref(name)
+    current = store.names.ref(name)
     tip = current.snapshot if current else None
     if tip is None or tip == parent or (is_new_name and _has_tree_of(store, tip, parent)):
         return tip

@@ -11,7 +11,7 @@ from zoostore.errors import MissingObject
 from zoostore.objects.tree import Kind
 from zoostore.ops.history import history
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import ObjectKind
+from zoostore.store.records import ObjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ def du(store: ObjectStore, stubs: Sequence[str]) -> Usage:
     Args:
         stubs: the refs to report on; what is shared is found among all.
     """
-    reached = {name: _reach(store, name) for name in store.refs()}
+    reached = {name: _reach(store, name) for name in store.names.refs()}
     owners = Counter(oid for _, objects in reached.values() for oid in objects)
     kinds, stored = Counter[ObjectKind](), 0
-    for kind, size in store.index.view(
+    for kind, size in store.names.index.view(
         lambda index: [(place.kind, place.stored) for _, place in index.locations()]
     ):
         kinds[kind] += 1
@@ -76,9 +76,9 @@ def _usage(stub: str, logical: int, objects: dict[Oid, int], owners: Counter[Oid
 
 def _reach(store: ObjectStore, name: str) -> tuple[int, dict[Oid, int]]:
     """The logical size of a model's snapshots, and every object here that they need."""
-    record = store.ref(name)
+    record = store.names.ref(name)
     tips = [record.snapshot] if record else []
-    tips += store.tags(name).values()
+    tips += store.names.tags(name).values()
     objects: dict[Oid, int] = {}
     logical = 0
     for tip in tips:

@@ -36,9 +36,9 @@ def ref_name(store: ObjectStore, stub: Stub) -> str | None:
     Raises:
         Ambiguous: a short name fits more than one ref.
     """
-    if store.ref(stub.name) is not None or not stub.is_short:
-        return stub.name if store.ref(stub.name) is not None else None
-    return only_match(stub, store.refs())
+    if store.names.ref(stub.name) is not None or not stub.is_short:
+        return stub.name if store.names.ref(stub.name) is not None else None
+    return only_match(stub, store.names.refs())
 
 
 def find(store: ObjectStore, stub: Stub) -> Found:
@@ -50,7 +50,7 @@ def find(store: ObjectStore, stub: Stub) -> Found:
         Ambiguous: a short name or an id prefix fits more than one.
     """
     name = ref_name(store, stub)
-    record = store.ref(name) if name else None
+    record = store.names.ref(name) if name else None
     if name is None or record is None:
         raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
     snapshot = _revision(store, name, record.snapshot, stub.revision)
@@ -75,7 +75,7 @@ def _revision(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
 
 
 def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
-    tagged = store.tags(name).get(revision)
+    tagged = store.names.tags(name).get(revision)
     if tagged is not None:
         return tagged
     if _ID_PREFIX.fullmatch(revision):
@@ -91,7 +91,7 @@ def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
 
 
 def _by_prefix(store: ObjectStore, name: str, tip: Oid, prefix: str) -> Oid | None:
-    candidates = store.snapshots_from(prefix)
+    candidates = store.names.snapshots_from(prefix)
     own = [oid for oid in candidates if store.snapshot(oid).stub == name]
     if not own:
         ancestors = {oid for oid, _ in history(store, tip)} if candidates else set()

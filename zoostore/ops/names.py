@@ -6,7 +6,7 @@ from zoostore.digest import Oid
 from zoostore.errors import UnknownStub
 from zoostore.ops.history import Found, ref_name
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.reflog import RefChange
+from zoostore.store.records import RefChange
 from zoostore.stubs import Stub
 
 
@@ -16,8 +16,8 @@ def tag(store: ObjectStore, found: Found, name: str, now: int) -> Oid:
     Raises:
         TagExists: the name is taken by another snapshot.
     """
-    if store.tags(found.stub).get(name) != found.id:
-        store.change_ref(RefChange(found.stub, found.id, None, "tag", now, tag=name))
+    if store.names.tags(found.stub).get(name) != found.id:
+        store.names.change(RefChange(found.stub, found.id, None, "tag", now, tag=name))
     return found.id
 
 
@@ -28,8 +28,8 @@ def remove(store: ObjectStore, stub: Stub, now: int) -> Oid:
         UnknownStub: no ref has this name.
     """
     name = ref_name(store, stub)
-    record = store.ref(name) if name else None
+    record = store.names.ref(name) if name else None
     if name is None or record is None:
         raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
-    store.change_ref(RefChange(name, None, record.snapshot, "rm", now))
+    store.names.change(RefChange(name, None, record.snapshot, "rm", now))
     return record.snapshot

@@ -33,7 +33,8 @@ from zoostore.sources.catalog import (
 )
 from zoostore.sources.zoo import ZooSource
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import ObjectKind, PackReader, PackWriter
+from zoostore.store.packs import PackReader, PackWriter
+from zoostore.store.records import ObjectKind
 from zoostore.transport.directory import DirectoryFiles
 
 _CLAIM = "zoo.lock"
@@ -117,7 +118,7 @@ def _prepare(directory: Path) -> None:
 
 def _needs(store: ObjectStore, found: Found) -> _Needed:
     needed = _Needed()
-    for oid in {found.id, *store.tags(found.stub).values()}:
+    for oid in {found.id, *store.names.tags(found.stub).values()}:
         snapshot: Snapshot = store.snapshot(oid)
         needed.small[oid] = ObjectKind.SNAPSHOT
 
@@ -137,7 +138,7 @@ def _needs(store: ObjectStore, found: Found) -> _Needed:
 
 def _line(store: ObjectStore, found: Found, packs: dict[Oid, int]) -> Listed:
     snapshot = found.snapshot
-    tags = store.tags(found.stub)
+    tags = store.names.tags(found.stub)
     return Listed(found.stub, found.id, snapshot.files, snapshot.size, tags, packs)
 
 

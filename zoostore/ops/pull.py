@@ -24,9 +24,8 @@ from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
 from zoostore.sources.base import Offer, Source
 from zoostore.store.batch import Batch
-from zoostore.store.index import RefRecord
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.reflog import RefChange
+from zoostore.store.records import RefChange, RefRecord
 from zoostore.store.refs import PULL
 from zoostore.stubs import Stub
 
@@ -171,7 +170,7 @@ def pull(
     todo = plan_pull(store, sources, stub, is_chosen)
     if isinstance(todo, Pulled):
         return todo
-    record = store.ref(todo.offer.stub)
+    record = store.names.ref(todo.offer.stub)
     if record is not None and not stub.revision and not force:
         if _is_ahead(store, record, todo.offer):
             listing = flatten(store.tree, store.snapshot(record.snapshot).tree)
@@ -359,8 +358,8 @@ def _keep_tags(store: ObjectStore, offer: Offer, revision: str, now: int) -> Non
     names = {tag for tag, oid in offer.tags.items() if oid == offer.id}
     if revision and revision not in names:
         names.add(offer.id.short)
-    for name in sorted(names - store.tags(offer.stub).keys()):
-        store.change_ref(RefChange(offer.stub, offer.id, None, PULL, now, tag=name))
+    for name in sorted(names - store.names.tags(offer.stub).keys()):
+        store.names.change(RefChange(offer.stub, offer.id, None, PULL, now, tag=name))
 
 
 def _pulled(

@@ -10,8 +10,7 @@ from zoostore.errors import UsageError
 from zoostore.objects.listing import Built, Listing, build, totals
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.store.batch import Batch
-from zoostore.store.packs import ObjectKind
-from zoostore.store.reflog import RefChange
+from zoostore.store.records import ObjectKind, RefChange
 from zoostore.stubs import Stub, parse_stub
 
 

@@ -12,9 +12,9 @@ from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import Entry, Kind, decode_tree
 from zoostore.progress import Progress
 from zoostore.store.derive import loose_files, pack_files
-from zoostore.store.index import Location, RefRecord
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import ObjectKind, Packed, PackReader, check_object
+from zoostore.store.packs import PackReader, check_object
+from zoostore.store.records import Location, ObjectKind, Packed, RefRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Report:
 def verify(store: ObjectStore, stubs: Sequence[str], progress: Progress) -> Verified:
     """Re-hash the whole store, or what some refs need, and walk every ref and tag."""
     report = _Report()
-    names = stubs or list(store.refs())
+    names = stubs or list(store.names.refs())
     only = _needed(store, names) if stubs else None
     progress.begin("verifying", _bytes_to_read(store, only))
     _verify_loose(store, only, report, progress)
@@ -101,7 +101,7 @@ def verify(store: ObjectStore, stubs: Sequence[str], progress: Progress) -> Veri
 
 
 def _bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
-    places = store.index.view(
+    places = store.names.index.view(
         lambda index: [(oid, place.stored) for oid, place in index.locations()]
     )
     return sum(size for oid, size in places if only is None or oid in only)
@@ -166,9 +166,9 @@ def _verify_packed(pack: PackReader, row: Packed, report: _Report) -> None:
 
 
 def _verify_model(store: ObjectStore, name: str, report: _Report) -> None:
-    record = store.ref(name)
+    record = store.names.ref(name)
     tips = {record.snapshot} if record else set()
-    for tip in tips | set(store.tags(name).values()):
+    for tip in tips | set(store.names.tags(name).values()):
         _verify_snapshot(store, name, tip, record, report)
 
 
@@ -205,7 +205,7 @@ def _verify_entry(name: str, path: str, entry: Entry, report: _Report, *, is_par
 
 
 def _verify_reflog(store: ObjectStore, report: _Report) -> None:
-    damaged = sum(line.change is None and not line.torn for line in store.reflog.read())
+    damaged = sum(line.change is None and not line.torn for line in store.names.reflog.read())
     if damaged:
         path = str(store.layout.reflog)
         report.damaged[path] = f"{damaged} lines of the reflog are damaged, and are passed over"
@@ -213,7 +213,7 @@ def _verify_reflog(store: ObjectStore, report: _Report) -> None:
 
 def _verify_index(store: ObjectStore, report: _Report) -> None:
     """What the index holds must be on the disk, and the other way round."""
-    places: dict[Oid, Location] = store.index.view(lambda index: dict(index.locations()))
+    places: dict[Oid, Location] = store.names.index.view(lambda index: dict(index.locations()))
     lost = [oid for oid in places if oid not in report.intact and str(oid) not in report.damaged]
     for oid in lost:
         report.missing.setdefault(str(oid), "the index has it, and the disk has not")
@@ -228,9 +228,9 @@ def _needed(store: ObjectStore, names: Sequence[str]) -> set[Oid]:
         return store.tree(oid)
 
     for name in names:
-        record = store.ref(name)
+        record = store.names.ref(name)
         tips = {record.snapshot} if record else set()
-        for tip in tips | set(store.tags(name).values()):
+        for tip in tips | set(store.names.tags(name).values()):
             needed.add(tip)
             try:
                 entries = walk(read_tree, store.snapshot(tip).tree)

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from zoostore.digest import Oid
 from zoostore.errors import WrongContent, ZooError
 from zoostore.sources.catalog import pack_path
-from zoostore.store.packs import FOOTER, Packed, check_object, decode_footer, decode_table
+from zoostore.store.packs import FOOTER, check_object, decode_footer, decode_table
+from zoostore.store.records import Packed
 from zoostore.transport.base import RangesIgnored, StaticFiles
 
 _WHOLE_UP_TO = 1 << 20

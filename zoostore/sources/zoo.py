@@ -22,7 +22,7 @@ from zoostore.sources.catalog import (
     object_path,
 )
 from zoostore.sources.remote_pack import RemotePack
-from zoostore.store.packs import ObjectKind
+from zoostore.store.records import ObjectKind
 from zoostore.stubs import Stub, only_match
 from zoostore.transport.base import NotThere, StaticFiles, read_whole
 

@@ -17,10 +17,10 @@ from zoostore.errors import FileChanged, UnreadableFile, WrongContent
 from zoostore.files.copying import copy_aside
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
-from zoostore.store.index import Location, PackRecord, Writer
+from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import ObjectKind, Packed, PackWriter
-from zoostore.store.reflog import RefChange
+from zoostore.store.packs import PackWriter
+from zoostore.store.records import Location, ObjectKind, Packed, PackRecord, RefChange
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
@@ -152,7 +152,7 @@ class Batch:
     def publish(self) -> None:
         """Make what came in durable and part of the store, whatever becomes of the rest."""
         self._make_durable()
-        self._store.index.update(self._arrivals.index_into)
+        self._store.names.index.update(self._arrivals.index_into)
         self._arrivals = _Arrivals({}, [])
 
     def commit(self, change: RefChange) -> None:
@@ -162,7 +162,7 @@ class Batch:
             Diverged: the ref is not what `change.old` says; the objects stay.
         """
         self._make_durable()
-        self._store.change_ref(change, self._arrivals.index_into)
+        self._store.names.change(change, self._arrivals.index_into)
         self._arrivals = _Arrivals({}, [])
 
     def _make_durable(self) -> None:

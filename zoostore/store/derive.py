@@ -8,9 +8,10 @@ from pathlib import Path
 
 from zoostore.digest import OID_HEX, Oid
 from zoostore.errors import MalformedObject, UsageError
-from zoostore.store.index import Location, PackRecord, Writer
+from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
-from zoostore.store.packs import Packed, PackReader
+from zoostore.store.packs import PackReader
+from zoostore.store.records import Location, Packed, PackRecord
 from zoostore.store.reflog import Reflog
 from zoostore.store.refs import catch_up
 

@@ -25,15 +25,14 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import lmdb
 
 from zoostore.digest import OID_BYTES, Oid
 from zoostore.errors import DamagedContent
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
-from zoostore.store.packs import ObjectKind, Packed
-from zoostore.store.reflog import Position
+from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
 T = TypeVar("T")
 
@@ -46,9 +45,6 @@ _NUMBER = struct.Struct(">I")
 _LENGTH = struct.Struct(">Q")
 _OBJECTS, _PACKS, _REFS, _TAGS, _META = b"o", b"p", b"r", b"t", b"m"
 _CRC_BYTES = 4
-_LOOSE = 0
-"""The pack number of an object that is not in a pack."""
-
 _DAMAGE = (
     lmdb.CorruptedError,
     lmdb.InvalidError,
@@ -64,67 +60,6 @@ class IndexDamaged(DamagedContent):
     """The index cannot be read. It is derived, and whoever meets this makes it anew."""
 
     kind = "index_damaged"
-
-
-class Location(NamedTuple):
-    """Where an object is.
-
-    Attributes:
-        kind: blob, tree or snapshot.
-        encoding: of the payload, as in packs.
-        pack: the number of its pack; 0 for a loose object.
-        offset, stored: where its payload is in the pack, in bytes.
-        size: of the object, in bytes.
-        mtime_ns, inode: the loose file's stamp when its content was last known; 0 in a pack.
-    """
-
-    kind: ObjectKind
-    encoding: int
-    pack: int
-    offset: int
-    stored: int
-    size: int
-    mtime_ns: int = 0
-    inode: int = 0
-
-    @property
-    def is_loose(self) -> bool:
-        return self.pack == _LOOSE
-
-    @classmethod
-    def loose(cls, status: os.stat_result) -> Location:
-        """The location of a loose blob whose file has just been verified."""
-        size = status.st_size
-        stamp = (status.st_mtime_ns, status.st_ino)
-        return cls(ObjectKind.BLOB, 0, _LOOSE, 0, size, size, *stamp)
-
-    @classmethod
-    def packed(cls, number: int, row: Packed) -> Location:
-        return cls(row.kind, row.encoding, number, row.offset, row.stored, row.size)
-
-
-class PackRecord(NamedTuple):
-    """A pack the index knows: its name and the stamp of its file when its table was read."""
-
-    name: Oid
-    size: int
-    mtime_ns: int
-    inode: int
-
-
-class RefRecord(NamedTuple):
-    """What a ref points to, with the snapshot's totals, so that listing reads no objects.
-
-    Attributes:
-        is_partial: some of its files were left out on purpose.
-        is_pulled: it came from a source, and was not changed here since.
-    """
-
-    snapshot: Oid
-    files: int
-    size: int
-    is_partial: bool
-    is_pulled: bool
 
 
 class Reader:
@@ -206,7 +141,7 @@ class Writer(Reader):
         """Number a pack; one that has a number keeps it."""
         packs = self.packs()
         known = [number for number, pack in packs.items() if pack.name == record.name]
-        number = known[0] if known else max(packs, default=_LOOSE) + 1
+        number = known[0] if known else max(packs, default=0) + 1
         self._put(_PACKS, _NUMBER.pack(number), _PACK.pack(*record))
         return number
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,5 +56,7 @@ def _stamp_of(folder: Path) -> str:
 
 
 def _survives_reading(folder: Path) -> bool:
+    import subprocess
+
     command = [sys.executable, "-c", _READ_THROUGH, os.fspath(folder)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

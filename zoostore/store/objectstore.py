@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from zoostore.digest import Oid, hash_descriptor
-from zoostore.errors import DamagedContent, MissingObject, NoStore, ReadOnlyStore
-from zoostore.files.staging import Staging
+from zoostore.errors import DamagedContent, MissingObject
+from zoostore.files.staging import Staging, random_name
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.store.derive import index_packs, read_rows
-from zoostore.store.index import Index, Location, PackRecord, Reader, RefRecord, Writer
-from zoostore.store.layout import Layout
-from zoostore.store.opening import IndexOpener
-from zoostore.store.packs import ObjectKind, PackReader, check_object, oid_of
-from zoostore.store.reflog import RefChange, Reflog
-from zoostore.store.refs import record_change
+from zoostore.store.names import Names
+from zoostore.store.packs import PackReader, check_object, oid_of
+from zoostore.store.records import Location, ObjectKind, PackRecord
 
 LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
@@ -37,56 +32,26 @@ class ObjectStore:
     """An open store.
 
     Args:
-        layout: where it is.
+        names: its refs and tags, with the index.
         large_object: objects of at least this many bytes are kept loose.
-
-    Raises:
-        NoStore: there is none at this place.
-        NewerFormat: a later release made it.
     """
 
-    def __init__(self, layout: Layout, *, large_object: int = LARGE_OBJECT) -> None:
-        if not layout.exists():
-            raise NoStore(f"There is no store at {layout.root}.", path=str(layout.root))
-        self.layout = layout
+    def __init__(self, names: Names, *, large_object: int = LARGE_OBJECT) -> None:
+        self.names = names
+        self.layout = names.layout
         self.large_object = large_object
-        self.reflog = Reflog(layout.reflog)
-        self.read_only = not os.access(layout.root, os.W_OK)
         self._packs: dict[int, _OpenPack] = {}
-        self._opener = IndexOpener(layout, self.reflog)
-        self._index = self._opener.open()
-
-    def refresh(self) -> None:
-        """See what other processes have done since."""
-        self._index = self._opener.open()
-
-    @property
-    def index(self) -> Index:
-        """The index, for what reads many entries of it at once."""
-        return self._index
-
-    def require_writable(self) -> None:
-        """Refuse to go on where nothing can be written.
-
-        Raises:
-            ReadOnlyStore: the store cannot be written to.
-        """
-        if self.read_only:
-            raise ReadOnlyStore(
-                f"The store {self.layout.root} cannot be written to; nothing was changed.",
-                path=str(self.layout.root),
-            )
 
     def staging(self) -> Staging:
         """A new folder for writes in progress, on the store's file system."""
-        self.require_writable()
+        self.names.require_writable()
         return Staging(self.layout.tmp)
 
     # Finding objects
 
     def location(self, oid: Oid) -> Location | None:
         """Where an object is, or None. Its content is not looked at."""
-        location = self._index.view(lambda index: index.location(oid))
+        location = self.names.index.view(lambda index: index.location(oid))
         return location or self._find_unindexed(oid)
 
     def has(self, oid: Oid) -> bool:
@@ -144,10 +109,10 @@ class ObjectStore:
         return location
 
     def _quarantine(self, oid: Oid) -> str:
-        if self.read_only:
+        if self.names.read_only:
             return "The store is read-only, so it was left where it is."
         self.layout.quarantine.mkdir(exist_ok=True)
-        aside = self.layout.quarantine / f"{oid}.{secrets.token_hex(4)}"
+        aside = self.layout.quarantine / f"{oid}.{random_name(4)}"
         os.replace(self.layout.loose(oid), aside)
         self._forget(oid)
         return f"It was set aside as {aside}, and nothing was taken from it."
@@ -156,22 +121,24 @@ class ObjectStore:
         """Look on the disk for what a killed process, or another machine, published."""
         if self.layout.loose(oid).exists():
             return self._verify_loose(oid)
-        if self._index.read_only:
+        if self.names.index.read_only:
             return None
-        known = {record.name for record in self._index.view(lambda index: index.packs()).values()}
+        known = {
+            record.name for record in self.names.index.view(lambda index: index.packs()).values()
+        }
         names = {path.stem for path in self.layout.packs.iterdir() if path.suffix == ".zpack"}
         if not names - {str(name) for name in known}:
             return None
-        self._index.update(lambda index: index_packs(index, self.layout))
-        return self._index.view(lambda index: index.location(oid))
+        self.names.index.update(lambda index: index_packs(index, self.layout))
+        return self.names.index.view(lambda index: index.location(oid))
 
     def _remember(self, oid: Oid, location: Location) -> None:
-        if not self._index.read_only:
-            self._index.update(lambda index: index.set_locations([(oid, location)]))
+        if not self.names.index.read_only:
+            self.names.index.update(lambda index: index.set_locations([(oid, location)]))
 
     def _forget(self, oid: Oid) -> None:
-        if not self._index.read_only:
-            self._index.update(lambda index: index.forget_object(oid))
+        if not self.names.index.read_only:
+            self.names.index.update(lambda index: index.forget_object(oid))
 
     # Reading objects
 
@@ -246,7 +213,7 @@ class ObjectStore:
 
     def _copy_elsewhere(self, oid: Oid, damaged_pack: int) -> bytes | None:
         """An intact copy in another pack: one written when this one was found damaged."""
-        for number, record in self._index.view(lambda index: index.packs()).items():
+        for number, record in self.names.index.view(lambda index: index.packs()).items():
             path = self.layout.pack(record.name)
             if number == damaged_pack or not path.exists():
                 continue
@@ -261,7 +228,7 @@ class ObjectStore:
     def _pack(self, oid: Oid, location: Location) -> _OpenPack:
         pack = self._packs.get(location.pack)
         if pack is None:
-            record = self._index.view(lambda index: index.pack(location.pack))
+            record = self.names.index.view(lambda index: index.pack(location.pack))
             pack = self._packs[location.pack] = self._open_pack(oid, record)
         return pack
 
@@ -280,45 +247,3 @@ class ObjectStore:
         status = reader.status()
         stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
         return _OpenPack(reader, stamp == (record.size, record.mtime_ns, record.inode))
-
-    # Refs
-
-    def ref(self, stub: str) -> RefRecord | None:
-        """What a name points to."""
-        return self._index.view(lambda index: index.ref(stub))
-
-    def refs(self) -> dict[str, RefRecord]:
-        """Every name and what it points to, in the order of names."""
-        return self._index.view(lambda index: dict(index.refs()))
-
-    def tags(self, stub: str) -> dict[str, Oid]:
-        """The tags of a name."""
-        return self._index.view(lambda index: index.tags(stub))
-
-    def snapshots_from(self, prefix: str) -> list[Oid]:
-        """The snapshots whose ids begin with these hex digits."""
-        whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
-
-        def read(index: Reader) -> list[Oid]:
-            return [
-                oid
-                for oid, location in index.locations(whole)
-                if location.kind is ObjectKind.SNAPSHOT and oid.hex().startswith(prefix)
-            ]
-
-        return self._index.view(read)
-
-    def change_ref(
-        self, change: RefChange, prepare: Callable[[Writer], None] = lambda _: None
-    ) -> None:
-        """Record a change of a ref or a tag.
-
-        Args:
-            prepare: writes what must be in the index together with the change.
-
-        Raises:
-            Diverged: the ref is not what `change.old` says.
-            TagExists: the tag is taken.
-        """
-        self.require_writable()
-        record_change(self._index, self.reflog, change, prepare)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zoostore.store.derive import index_packs, rebuild
+from zoostore.files.staging import random_name
 from zoostore.store.index import Index, IndexDamaged, Writer, open_index
 from zoostore.store.layout import Layout
 from zoostore.store.reflog import Reflog
-from zoostore.store.refs import catch_up
+
+if TYPE_CHECKING:
+    import tempfile
 
 
 class IndexOpener:
@@ -57,19 +57,27 @@ class IndexOpener:
         index.update(self._catch_up if is_ours else self._rebuild)
 
     def _catch_up(self, index: Writer) -> None:
+        from zoostore.store.derive import index_packs
+        from zoostore.store.refs import catch_up
+
         index_packs(index, self._layout)
         catch_up(index, self._reflog)
 
     def _rebuild(self, index: Writer) -> None:
+        from zoostore.store.derive import rebuild
+
         rebuild(index, self._layout, self._reflog)
 
     def _make_anew(self) -> Index:
+        import shutil
+        import tempfile
+
         if self._is_read_only():
             self._scratch = tempfile.TemporaryDirectory(prefix="zoostore-index-")
         folder = self._folder()
         if folder.exists():
             # Moved first: what is half removed must not be taken for an index.
-            damaged = folder.with_name(f"{folder.name}.damaged-{secrets.token_hex(4)}")
+            damaged = folder.with_name(f"{folder.name}.damaged-{random_name(4)}")
             os.replace(folder, damaged)
             shutil.rmtree(damaged, ignore_errors=True)
         index = open_index(folder)

@@ -17,7 +17,6 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator
-from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -25,6 +24,7 @@ from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
 from zoostore.objects.snapshot import snapshot_oid
 from zoostore.objects.tree import tree_oid
+from zoostore.store.records import ObjectKind, Packed
 
 MAGIC = b"zpack1\n\0"
 END = b"zpackend"
@@ -36,30 +36,11 @@ RAW = 0
 """The only encoding so far: the payload is the object's bytes."""
 
 
-class ObjectKind(IntEnum):
-    """What an object is, which says how its oid is computed."""
-
-    BLOB = 1
-    TREE = 2
-    SNAPSHOT = 3
-
-
 _OID_OF = {
     ObjectKind.BLOB: hash_bytes,
     ObjectKind.TREE: tree_oid,
     ObjectKind.SNAPSHOT: snapshot_oid,
 }
-
-
-class Packed(NamedTuple):
-    """Where a pack holds an object; `stored` and `size` are in bytes."""
-
-    oid: Oid
-    kind: ObjectKind
-    encoding: int
-    offset: int
-    stored: int
-    size: int
 
 
 def oid_of(kind: ObjectKind, data: bytes) -> Oid:

@@ -21,48 +21,17 @@ reported as done, and is no damage.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
+from zoostore.store.records import Position, RefChange
 
 _CHECK_DIGITS = 16
 _TORN = b" torn"
-
-
-@dataclass(frozen=True, slots=True)
-class RefChange:
-    """One line of the reflog; its fields are explained above."""
-
-    stub: str
-    new: Oid | None
-    old: Oid | None
-    op: str
-    time: int
-    files: int = 0
-    size: int = 0
-    tag: str = ""
-    message: str = ""
-    partial: bool = False
-
-
-class Position(NamedTuple):
-    """How far a reader has come: a length in bytes, and the last line's digest there.
-
-    The digest tells a reflog that grew from one that was replaced.
-    """
-
-    length: int
-    last_line: bytes
-
-    @classmethod
-    def start(cls) -> Position:
-        return cls(0, b"")
 
 
 class Line(NamedTuple):
@@ -101,6 +70,8 @@ def encode_change(change: RefChange) -> bytes:
 
 def decode_change(line: bytes) -> RefChange | None:
     """The change that a line without its newline records; None if it is damaged."""
+    import json  # only to read or write lines: most commands do neither
+
     try:
         value = json.loads(line)
         check = value.pop("check")
@@ -114,6 +85,8 @@ def decode_change(line: bytes) -> RefChange | None:
 
 
 def _canonical(value: dict[str, object]) -> bytes:
+    import json
+
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 

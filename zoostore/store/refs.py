@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, TagExists
-from zoostore.store.index import Index, Reader, RefRecord, Writer
-from zoostore.store.reflog import Position, RefChange, Reflog
+from zoostore.store.index import Index, Reader, Writer
+from zoostore.store.records import Position, RefChange, RefRecord
+from zoostore.store.reflog import Reflog
 
 PULL = "pull"
 """The `op` of a change that follows a source."""
@@ -64,7 +64,7 @@ def record_change(
         if appended:  # and the commit that followed was refused: the line was just read again
             return change
         _check_unchanged(writer, change)
-        recorded = replace(change, old=_current(writer, change))
+        recorded = change._replace(old=_current(writer, change))
         apply_change(writer, recorded)
         # Nothing but the position is written after the line, which cannot be taken back.
         position = reflog.append(recorded)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import shutil
 import sys
 
 import click
@@ -138,6 +136,8 @@ def cat(stub: str, path: str) -> None:
     """Write a file of a model to stdout."""
     with settings().open_store().open_file(stub, path) as file:
         if not settings().json:
+            import shutil
+
             shutil.copyfileobj(file, sys.stdout.buffer)
             return
         data = file.read(_MOST_AS_JSON + 1)
@@ -150,6 +150,8 @@ def _content(data: bytes) -> dict[str, str]:
     try:
         return {"encoding": "utf-8", "content": data.decode("utf-8")}
     except UnicodeDecodeError:
+        import base64
+
         return {"encoding": "base64", "content": base64.b64encode(data).decode("ascii")}
 
 

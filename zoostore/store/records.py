@@ -1,0 +1,121 @@
+"""Small values that the parts of a store hand to each other."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from typing import NamedTuple
+
+from zoostore.digest import Oid
+
+_LOOSE = 0
+"""The pack number of an object that is not in a pack."""
+
+
+class ObjectKind(IntEnum):
+    """What an object is, which says how its oid is computed."""
+
+    BLOB = 1
+    TREE = 2
+    SNAPSHOT = 3
+
+
+class Packed(NamedTuple):
+    """Where a pack holds an object; `stored` and `size` are in bytes."""
+
+    oid: Oid
+    kind: ObjectKind
+    encoding: int
+    offset: int
+    stored: int
+    size: int
+
+
+class Location(NamedTuple):
+    """Where an object is.
+
+    Attributes:
+        kind: blob, tree or snapshot.
+        encoding: of the payload, as in packs.
+        pack: the number of its pack; 0 for a loose object.
+        offset, stored: where its payload is in the pack, in bytes.
+        size: of the object, in bytes.
+        mtime_ns, inode: the loose file's stamp when its content was last known; 0 in a pack.
+    """
+
+    kind: ObjectKind
+    encoding: int
+    pack: int
+    offset: int
+    stored: int
+    size: int
+    mtime_ns: int = 0
+    inode: int = 0
+
+    @property
+    def is_loose(self) -> bool:
+        return self.pack == _LOOSE
+
+    @classmethod
+    def loose(cls, status: os.stat_result) -> Location:
+        """The location of a loose blob whose file has just been verified."""
+        size = status.st_size
+        stamp = (status.st_mtime_ns, status.st_ino)
+        return cls(ObjectKind.BLOB, 0, _LOOSE, 0, size, size, *stamp)
+
+    @classmethod
+    def packed(cls, number: int, row: Packed) -> Location:
+        return cls(row.kind, row.encoding, number, row.offset, row.stored, row.size)
+
+
+class PackRecord(NamedTuple):
+    """A pack the index knows: its name and the stamp of its file when its table was read."""
+
+    name: Oid
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class RefRecord(NamedTuple):
+    """What a ref points to, with the snapshot's totals, so that listing reads no objects.
+
+    Attributes:
+        is_partial: some of its files were left out on purpose.
+        is_pulled: it came from a source, and was not changed here since.
+    """
+
+    snapshot: Oid
+    files: int
+    size: int
+    is_partial: bool
+    is_pulled: bool
+
+
+class RefChange(NamedTuple):
+    """One line of the reflog; the fields are explained there."""
+
+    stub: str
+    new: Oid | None
+    old: Oid | None
+    op: str
+    time: int
+    files: int = 0
+    size: int = 0
+    tag: str = ""
+    message: str = ""
+    partial: bool = False
+
+
+class Position(NamedTuple):
+    """How far a reader has come: a length in bytes, and the last line's digest there.
+
+    The digest tells a reflog that grew from one that was replaced.
+    """
+
+    length: int
+    last_line: bytes
+
+    @classmethod
+    def start(cls) -> Position:
+        return cls(0, b"")
