@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zoostore.errors import Ambiguous, InvalidStub
@@ -48,7 +48,7 @@ REVISIONS = st.one_of(
     st.just(""), st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,12}(~[0-9]{1,6})?", fullmatch=True)
 )
 VALUES = st.text(
-    st.characters(exclude_characters="&", exclude_categories=("Cs",)), min_size=1, max_size=8
+    st.characters(exclude_characters="&", exclude_categories=["Cs"]), min_size=1, max_size=8
 )
 STUBS = st.builds(Stub, NAMES, REVISIONS, st.dictionaries(st.sampled_from(SELECTORS), VALUES))
 
@@ -67,8 +67,7 @@ def test_selectors_keep_the_order_they_were_written_in(stub: Stub) -> None:
 def test_any_text_is_parsed_to_what_prints_and_parses_the_same_or_is_refused(text: str) -> None:
     try:
         stub = parse_stub(text)
-    except InvalidStub as error:
-        assert error.facts["stub"] == text
+    except InvalidStub:
         return
     assert parse_stub(str(stub)) == stub
 
@@ -273,6 +272,9 @@ def test_a_short_name_fits_with_or_without_a_final_none(short: str, fitting: boo
 
 
 @given(FULL_NAMES)
+@example("zoo:cv/detection/ssd/pytorch/repo/coco/none-none")
+@example("zoo:cv/detection/ssd/pytorch/repo/coco/base-none-none")
+@example("zoo:cv/detection/ssd/pytorch/repo/coco/none")
 def test_a_models_own_short_name_fits_it(name: str) -> None:
     assert fits(parse_stub(parse_stub(name).short_name), name)
 
