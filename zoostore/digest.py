@@ -105,7 +105,7 @@ class HashingWriter:
         return self._hasher.oid()
 
 
-def hash_bytes(data: bytes | memoryview) -> Oid:
+def hash_bytes(data: bytes | bytearray | memoryview) -> Oid:
     """The oid of a blob."""
     return Oid(blake3(data).digest())
 

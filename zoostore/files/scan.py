@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.errors import SpecialFile, UnreadableFile, UnsafeName, UnsafePath
+from zoostore.files.stamp import Stamp
 from zoostore.objects.paths import (
     CHECKOUT_FOLDER,
     check_link,
@@ -31,15 +32,27 @@ class Found(NamedTuple):
 
     Attributes:
         path: relative, with `/` between its parts.
-        kind: DIRECTORY only for one that holds nothing.
-        status: of the path itself, links not followed.
+        kind: DIRECTORY only for one that holds nothing; None for what no snapshot can hold.
+        stamp: of the path itself, links not followed.
+        has_other_names: whether the file has hard links.
         target: where a link points.
     """
 
     path: str
-    kind: Kind
-    status: os.stat_result
+    kind: Kind | None
+    stamp: Stamp
+    has_other_names: bool
     target: str = ""
+
+    @property
+    def lasting_stamp(self) -> Stamp:
+        """The stamp to remember: what further links to the file do not change."""
+        return self.stamp.without_ctime() if self.has_other_names else self.stamp
+
+
+def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
+    """What a status says of a path."""
+    return Found(path, _kind_of(status), Stamp.of(status), status.st_nlink > 1, target)
 
 
 def scan(root: Path, *, strict: bool = True) -> Iterator[Found]:
@@ -48,7 +61,7 @@ def scan(root: Path, *, strict: bool = True) -> Iterator[Found]:
     Folders named `.zoostore` are a checkout's own and are passed over.
 
     Args:
-        strict: refuse what a snapshot cannot hold. Otherwise it is reported as a file.
+        strict: refuse what a snapshot cannot hold. Otherwise it is reported without a kind.
 
     Raises:
         UnreadableFile: a folder cannot be listed.
@@ -61,7 +74,7 @@ def scan(root: Path, *, strict: bool = True) -> Iterator[Found]:
         folder = root / prefix
         children = _list(folder, strict=strict)
         if not children and prefix:
-            yield Found(prefix.rstrip("/"), Kind.DIRECTORY, os.lstat(folder))
+            yield found_at(prefix.rstrip("/"), os.lstat(folder))
         below = []
         for child in children:
             path = prefix + child.name
@@ -93,18 +106,14 @@ def _list(folder: Path, *, strict: bool) -> list[os.DirEntry[str]]:
 
 
 def _found(root: Path, path: str, status: os.stat_result, *, strict: bool) -> Found:
-    if stat.S_ISREG(status.st_mode):
-        found = Found(path, kind_of(status), status)
-    elif stat.S_ISLNK(status.st_mode):
-        found = Found(path, Kind.LINK, status, os.readlink(root / path))
-    elif strict:
+    is_link = stat.S_ISLNK(status.st_mode)
+    found = found_at(path, status, os.readlink(root / path) if is_link else "")
+    if strict and found.kind is None:
         what = _SPECIAL.get(stat.S_IFMT(status.st_mode), "not a file")
         raise SpecialFile(
             f"{root / path} is {what}, which a snapshot cannot hold; nothing was added.",
             path=str(root / path),
         )
-    else:
-        return Found(path, Kind.FILE, status)
     if strict:
         _check_found(root, found)
     return found
@@ -121,6 +130,9 @@ def _check_found(root: Path, found: Found) -> None:
         ) from error
 
 
-def kind_of(status: os.stat_result) -> Kind:
-    """Whether a regular file is an executable one."""
-    return Kind.EXECUTABLE if status.st_mode & stat.S_IXUSR else Kind.FILE
+def _kind_of(status: os.stat_result) -> Kind | None:
+    if stat.S_ISREG(status.st_mode):
+        return Kind.EXECUTABLE if status.st_mode & stat.S_IXUSR else Kind.FILE
+    if stat.S_ISDIR(status.st_mode):
+        return Kind.DIRECTORY
+    return Kind.LINK if stat.S_ISLNK(status.st_mode) else None

@@ -22,12 +22,6 @@ class Stamp(NamedTuple):
     def of(cls, status: os.stat_result) -> Stamp:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
-    @classmethod
-    def of_laid_out(cls, status: os.stat_result) -> Stamp:
-        """The stamp to remember of a file in a checkout."""
-        stamp = cls.of(status)
-        return stamp.without_ctime() if status.st_nlink > 1 else stamp
-
     def without_ctime(self) -> Stamp:
         return self._replace(ctime_ns=0)
 

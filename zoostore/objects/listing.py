@@ -6,7 +6,7 @@ nothing to a directory entry, in the order of a walk through sorted trees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from zoostore.digest import Oid
@@ -70,11 +70,16 @@ def walk(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Entry]]:
 
 def flatten(read_tree: ReadTree, root: Oid) -> dict[str, Entry]:
     """The listing of a tree. Raises what `walk` raises."""
-    return {
-        path: entry
-        for path, entry in walk(read_tree, root)
+    return dict(leaves(walk(read_tree, root)))
+
+
+def leaves(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
+    """Of the paths of a walk, those that a listing holds."""
+    return (
+        (path, entry)
+        for path, entry in entries
         if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE
-    }
+    )
 
 
 def build(listing: Listing) -> Built:

@@ -7,7 +7,6 @@ from pathlib import Path
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
 from zoostore.files.scan import Found, scan
-from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, build, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, record
@@ -48,7 +47,7 @@ def take_in(
     Raises:
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
-    total = sum(item.status.st_size for item in found if item.kind.is_file)
+    total = sum(item.stamp.size for item in found if item.kind and item.kind.is_file)
     progress.begin("adding", total)
     listing = {item.path: _take_in_one(batch, directory, item, progress) for item in found}
     progress.end()
@@ -60,7 +59,8 @@ def _take_in_one(batch: Batch, directory: Path, item: Found, progress: Progress)
         return link_entry(item.target)
     if item.kind is Kind.DIRECTORY:
         return EMPTY_DIRECTORY
-    added = batch.add_file(directory / item.path, Stamp.of(item.status), progress.advance)
+    assert item.kind is not None  # a strict scan refuses what has none
+    added = batch.add_file(directory / item.path, item.stamp, progress.advance)
     return Entry(item.kind, added.size, added.oid)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,16 +27,23 @@ from zoostore.files.links import (
     choose_mode,
     is_unavailable,
 )
+from zoostore.files.scan import found_at
 from zoostore.files.staging import random_name
-from zoostore.files.stamp import Stamp
-from zoostore.objects.listing import Listing, flatten, totals
+from zoostore.objects.listing import Listing, leaves, totals, walk
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pull import Pulled
 from zoostore.ops.status import tracking_of
-from zoostore.ops.working import CheckoutState, Tracked, Tracking, WorkingDirectory, laid_out
+from zoostore.ops.working import (
+    NO_STAMP,
+    CheckoutState,
+    Tracked,
+    Tracking,
+    WorkingDirectory,
+    laid_out,
+)
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
@@ -113,7 +120,7 @@ def checkout(
     """
     working = WorkingDirectory(directory)
     tracking = _tracking(store, working, options)
-    wanted = flatten(store.tree, found.snapshot.tree)
+    wanted = _sharing(tracking, walk(store.tree, found.snapshot.tree))
     _check_platform(wanted)
     todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
     todo.require_no_conflicts(directory)
@@ -148,6 +155,15 @@ def _tracking(store: ObjectStore, working: WorkingDirectory, options: CheckoutOp
             f"{root} is not empty, and is no checkout; nothing was changed.", path=str(root)
         )
     return Tracking({}, 0)
+
+
+def _sharing(tracking: Tracking, entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
+    """A listing that does not hold again in memory what is known of the checkout already."""
+    shared = {}
+    for path, entry in leaves(entries):
+        known = tracking.paths.get(path)
+        shared[path] = known.entry if known is not None and known.entry == entry else entry
+    return shared
 
 
 def _check_platform(wanted: Listing) -> None:
@@ -303,9 +319,10 @@ class _Layer:
 
 def _laid(entry: Entry, target: Path) -> Tracked:
     if entry.kind is Kind.DIRECTORY:
-        return laid_out(entry, Stamp(0, 0, 0))
-    follow = entry.kind.is_file  # where an object was laid out as a link to it
-    return laid_out(entry, Stamp.of_laid_out(os.stat(target, follow_symlinks=follow)))
+        return laid_out(entry, NO_STAMP)
+    # Where an object was laid out as a link to it, the object's own stamp is what counts.
+    status = os.stat(target, follow_symlinks=entry.kind.is_file)
+    return laid_out(entry, found_at("", status).lasting_stamp)
 
 
 def _write(target: Path, data: bytes, permissions: int) -> None:

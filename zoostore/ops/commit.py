@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, NothingToCommit, UsageError
 from zoostore.files.scan import Found, scan
-from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.recording import Note, Recorded, record
@@ -109,8 +108,11 @@ def _follow(
     changed: list[Found],
     listing: Mapping[str, Entry],
 ) -> None:
-    stamps = {found.path: Stamp.of_laid_out(found.status) for found in changed}
-    taken = {path: laid_out(listing[path], stamp) for path, stamp in stamps.items()}
+    taken = {
+        found.path: laid_out(listing[found.path], found.lasting_stamp)
+        for found in changed
+        if found.path in listing
+    }
     paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
     follow = CheckoutState(recorded.stub, str(recorded.snapshot), state.store, state.link)
     working.record(follow, dict(sorted(paths.items())))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoostore.digest import Oid
-from zoostore.errors import UnknownPath
+from zoostore.errors import SpecialFile, UnknownPath
 from zoostore.files.scan import Found, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing
 from zoostore.objects.tree import Entry, Kind, link_entry
@@ -67,5 +66,9 @@ def _entry(root: Path, found: Found) -> Entry:
         return link_entry(found.target)
     if found.kind is Kind.DIRECTORY:
         return EMPTY_DIRECTORY
-    oid: Oid = content_oid(root / found.path)
-    return Entry(found.kind, found.status.st_size, oid)
+    if found.kind is None:
+        raise SpecialFile(
+            f"{root / found.path} is no file, link or folder; it cannot be compared.",
+            path=str(root / found.path),
+        )
+    return Entry(found.kind, found.stamp.size, content_oid(root / found.path))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.errors import LocalChanges
-from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
@@ -111,7 +110,7 @@ class _Planner:
         if edited is None or self._force:
             self._plan.write[path] = entry
         elif is_same(self._root, edited, entry):
-            self._plan.keep[path] = laid_out(entry, Stamp.of_laid_out(edited.status))
+            self._plan.keep[path] = laid_out(entry, edited.lasting_stamp)
         elif path in self._local.modified and self._tracking.paths[path].entry == entry:
             self._plan.keep[path] = self._tracking.paths[path]
         else:
@@ -147,11 +146,13 @@ class _Planner:
             self._plan.conflicts.append(path)
 
 
-def _present(local: Comparison) -> dict[str, Kind]:
+def _present(local: Comparison) -> dict[str, Kind | None]:
     """Every path found, and what stands there."""
-    clean = {path: tracked.kind for path, tracked in local.clean.items()}
-    others = {**local.modified, **local.untracked}
-    return {**clean, **{path: found.kind for path, found in others.items()}}
+    present: dict[str, Kind | None] = {}
+    present |= {path: tracked.entry.kind for path, tracked in local.clean.items()}
+    present |= {path: found.kind for path, found in local.modified.items()}
+    present |= {path: found.kind for path, found in local.untracked.items()}
+    return present
 
 
 def _above(path: str) -> list[str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import UnreadableFile
-from zoostore.files.scan import Found, kind_of, scan
-from zoostore.files.stamp import Stamp
+from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.working import NO_STAMP, Tracked, Tracking, WorkingDirectory, laid_out
@@ -114,12 +112,11 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
         if tracked is None:
             untracked[found.path] = found
             continue
-        status = _status_of_content(root, found, tracked)
-        stamp = Stamp.of(status)
-        if tracked.is_laid_out and tracking.is_certain(tracked, stamp):
+        content = _content_of(root, found, tracked.entry)
+        if tracked.is_laid_out and tracking.is_certain(tracked, content.stamp):
             clean[found.path] = tracked
-        elif _is_same(root, found, status, tracked.entry):
-            clean[found.path] = laid_out(tracked.entry, Stamp.of_laid_out(status))
+        elif is_same(root, content, tracked.entry):
+            clean[found.path] = laid_out(tracked.entry, content.lasting_stamp)
             learned = True
         else:
             modified[found.path] = found
@@ -128,31 +125,31 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     return Comparison(clean, modified, shown, deleted, learned)
 
 
-def _status_of_content(root: Path, found: Found, tracked: Tracked) -> os.stat_result:
-    """The status of the file itself, where an object was laid out as a link to it."""
-    if found.kind is Kind.LINK and tracked.kind.is_file:
-        try:
-            return os.stat(root / found.path)
-        except OSError:
-            return found.status
-    return found.status
-
-
-def _is_same(root: Path, found: Found, status: os.stat_result, entry: Entry) -> bool:
-    if entry.kind is Kind.LINK:
-        return found.kind is Kind.LINK and found.target == entry.target
-    if entry.kind is Kind.DIRECTORY:
-        return found.kind is Kind.DIRECTORY
-    if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
-        return False
-    if found.kind is not Kind.LINK and kind_of(status) is not entry.kind:
-        return False
-    return content_oid(root / found.path) == entry.oid
+def _content_of(root: Path, found: Found, entry: Entry) -> Found:
+    """The file itself, where an object was laid out as a link to it."""
+    if found.kind is not Kind.LINK or not entry.kind.is_file:
+        return found
+    try:
+        status = os.stat(root / found.path)
+    except OSError:
+        return found
+    # An object gets and loses hard links as others check it out.
+    return found_at(found.path, status)._replace(has_other_names=True)
 
 
 def is_same(root: Path, found: Found, entry: Entry) -> bool:
-    """Whether what was found is what an entry says, its content read if need be."""
-    return _is_same(root, found, found.status, entry)
+    """Whether what was found is what an entry says, its content read if need be.
+
+    Raises:
+        UnreadableFile: the content cannot be read.
+    """
+    if found.kind is not entry.kind:
+        return False
+    if entry.kind is Kind.LINK:
+        return found.target == entry.target
+    if entry.kind is Kind.DIRECTORY:
+        return True
+    return found.stamp.size == entry.size and content_oid(root / found.path) == entry.oid
 
 
 def content_oid(path: Path) -> Oid:
@@ -176,7 +173,7 @@ def _deleted(
         if not tracked.is_laid_out or path in clean or path in modified:
             continue
         # A folder that was empty and now holds something is still there.
-        if tracked.kind is Kind.DIRECTORY and os.path.isdir(root / path):
+        if tracked.entry.kind is Kind.DIRECTORY and os.path.isdir(root / path):
             continue
         missing.append(path)
     return tuple(missing)

@@ -58,33 +58,28 @@ class Tracked(NamedTuple):
     """A path of the snapshot, and how it was laid out.
 
     Attributes:
+        entry: what the snapshot has there.
         is_laid_out: False for what globs left out.
         stamp: of the file, if it was laid out.
     """
 
-    kind: Kind
-    size: int
-    oid: Oid
-    target: str
+    entry: Entry
     is_laid_out: bool
     stamp: Stamp
 
-    @property
-    def entry(self) -> Entry:
-        return Entry(self.kind, self.size, self.oid, self.target)
-
 
 NO_STAMP = Stamp(0, 0, 0)
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 def left_out(entry: Entry) -> Tracked:
     """The record of a path that was not laid out."""
-    return Tracked(*entry, False, NO_STAMP)
+    return Tracked(entry, is_laid_out=False, stamp=NO_STAMP)
 
 
 def laid_out(entry: Entry, stamp: Stamp) -> Tracked:
     """The record of a path that was laid out."""
-    return Tracked(*entry, True, stamp)
+    return Tracked(entry, is_laid_out=True, stamp=stamp)
 
 
 class Tracking(NamedTuple):
@@ -196,25 +191,16 @@ def _touch_after(descriptor: int, moment_ns: int) -> None:
 
 
 def _encode(paths: Mapping[str, Tracked]) -> bytes:
-    parts = [_MAGIC, _COUNT.pack(len(paths))]
+    data = bytearray(_MAGIC + _COUNT.pack(len(paths)))
     for tracked in paths.values():
-        stamp = tracked.stamp
-        parts.append(
-            _RECORD.pack(
-                tracked.kind,
-                tracked.is_laid_out,
-                tracked.size,
-                stamp.mtime_ns,
-                stamp.inode,
-                stamp.ctime_ns,
-                tracked.oid,
-            )
-        )
-    parts.append("\0".join(paths).encode("utf-8") + b"\0")
-    links = (tracked.target for tracked in paths.values() if tracked.kind is Kind.LINK)
-    parts.append("\0".join(links).encode("utf-8"))
-    data = b"".join(parts)
-    return data + hash_bytes(data)
+        entry, stamp = tracked.entry, tracked.stamp
+        times = (stamp.mtime_ns, stamp.inode, stamp.ctime_ns)
+        data += _RECORD.pack(entry.kind, tracked.is_laid_out, entry.size, *times, entry.oid)
+    data += "\0".join(paths).encode("utf-8") + b"\0"
+    links = (item.entry.target for item in paths.values() if item.entry.kind is Kind.LINK)
+    data += "\0".join(links).encode("utf-8")
+    data += hash_bytes(data)
+    return bytes(data)
 
 
 def _decode(data: bytes) -> dict[str, Tracked]:
@@ -230,6 +216,6 @@ def _decode(data: bytes) -> dict[str, Tracked]:
     for path, record in zip(texts, records, strict=False):
         kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = record
         target = next(targets) if kind == Kind.LINK else ""
-        stamp = Stamp(size, mtime_ns, inode, ctime_ns)
-        found[path] = Tracked(Kind(kind), size, Oid(oid), target, bool(is_laid_out), stamp)
+        entry = Entry(_KINDS[kind], size, Oid(oid), target)
+        found[path] = Tracked(entry, bool(is_laid_out), Stamp(size, mtime_ns, inode, ctime_ns))
     return found

@@ -200,11 +200,10 @@ class _Arrivals(NamedTuple):
     packs: list[tuple[PackRecord, list[Packed]]]
 
     def index_into(self, index: Writer) -> None:
-        located = dict(self.loose)
+        index.set_locations(sorted(self.loose.items()))
         for record, rows in self.packs:
             number = index.add_pack(record)
-            located.update((row.oid, Location.packed(number, row)) for row in rows)
-        index.set_locations(located.items())
+            index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
 
 
 class _PackInProgress(NamedTuple):

@@ -131,7 +131,8 @@ class Writer(Reader):
         self._txn.put(table + key, _sealed(table + key, value))
 
     def set_locations(self, located: Iterable[tuple[Oid, Location]]) -> None:
-        for oid, location in sorted(located):
+        """Record where objects are. In rising order of oid it is fastest."""
+        for oid, location in located:
             self._put(_OBJECTS, oid, _OBJECT.pack(*location))
 
     def forget_object(self, oid: Oid) -> None:
