@@ -106,8 +106,8 @@ def choose_mode(wanted: str, sample: Path, directory: Path) -> str:
         if mode == COPY or _works(mode, sample, directory):
             return mode
     raise LinkModeUnavailable(
-        f"The file system cannot {wanted} from the store ({sample.parent}) to {directory}; "
-        "nothing was checked out.",
+        f"The file system cannot {wanted} from the store to the directory (they may be on "
+        "different ones, or it has no such links); nothing was checked out.",
         mode=wanted,
         directory=str(directory),
     )

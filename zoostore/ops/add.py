@@ -35,7 +35,10 @@ def add(
             batch.publish()
             files, size = totals(listing)
             before = store.snapshot(old).parents
-            return Recorded(stub.name, old, before[0] if before else None, files, size, 0, 0)
+            parent_id = before[0] if before else None
+            # What had been damaged, or was left out of a pull, is new even so.
+            new = (batch.new_objects, batch.new_bytes)
+            return Recorded(stub.name, old, parent_id, files, size, *new)
         return record(batch, listing, stub.name, follows=old, old=old, op="add", note=note)
 
 

@@ -45,7 +45,7 @@ def status(directory: str, exit_code: bool) -> int:
 
 
 @click.command()
-@click.argument("before", metavar="A")
+@click.argument("before", metavar="[A]", default=".")
 @click.argument("after", metavar="[B]", required=False)
 @_EXIT_CODE
 @common_options
@@ -53,7 +53,7 @@ def diff(before: str, after: str | None, exit_code: bool) -> int:
     """Show what differs between two models, or a model and a directory.
 
     A and B are stubs or directories. Without B, a stub is compared with the checkout you are
-    in, and a checkout with its own snapshot.
+    in, and a checkout with its own snapshot; without A, the checkout you are in.
     """
     store = settings().open_store()
     found = store.diff(_side(before), _side(after) if after is not None else None)

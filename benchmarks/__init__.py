@@ -1,0 +1,1 @@
+"""Workloads made from seeds, and zoostore beside its peers on them."""
