@@ -88,6 +88,12 @@ class LayOut(Protocol):
     def __call__(self, name: str, files: Files) -> Path: ...
 
 
+@pytest.fixture(scope="session")
+def lay_at() -> Callable[[Path, Files], Path]:
+    """Makes a directory anywhere."""
+    return lay_out
+
+
 @pytest.fixture
 def lay(tmp_path: Path) -> LayOut:
     return lambda name, files: lay_out(tmp_path / name, files)

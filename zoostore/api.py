@@ -70,6 +70,25 @@ class Store:
         self._names: Names | None = None
         self._objects: ObjectStore | None = None
 
+    @classmethod
+    def of_checkout(
+        cls,
+        directory: str | PathLike[str] = ".",
+        *,
+        offline: bool | None = None,
+        progress: Progress | None = None,
+    ) -> Store:
+        """The store that a checkout was made from; the usual one if that is gone.
+
+        Raises:
+            NotACheckout: the directory is in no checkout.
+        """
+        from zoostore.ops.working import WorkingDirectory
+
+        recorded = Path(WorkingDirectory.containing(Path(directory)).state().store)
+        path = recorded if recorded.is_dir() else None
+        return cls(path, offline=offline, progress=progress)
+
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 

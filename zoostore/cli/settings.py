@@ -32,6 +32,14 @@ class Settings:
         path = os.path.expanduser(self.store) if self.store else None
         return Store(path, offline=self.offline or None, progress=self._progress())
 
+    def open_store_of(self, directory: str) -> Store:
+        """The store that a checkout was made from, unless another is named."""
+        if self.store:
+            return self.open_store()
+        from zoostore.api import Store
+
+        return Store.of_checkout(directory, offline=self.offline or None, progress=self._progress())
+
     def _progress(self) -> Progress | None:
         unwanted = self.quiet or self.no_progress or os.environ.get("ZOOSTORE_NO_PROGRESS")
         if unwanted or not sys.stderr.isatty():

@@ -1,10 +1,10 @@
-"""Scanning: what a directory holds, as far as a snapshot could keep it."""
+"""Scanning: what a directory holds, and whether a snapshot could keep it."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,38 +55,34 @@ def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     return Found(path, _kind_of(status), Stamp.of(status), status.st_nlink > 1, target)
 
 
-def scan(root: Path, *, strict: bool = True) -> Iterator[Found]:
+def scan(root: Path) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
 
     Folders named `.zoostore` are a checkout's own and are passed over.
 
-    Args:
-        strict: refuse what a snapshot cannot hold. Otherwise it is reported without a kind.
-
     Raises:
         UnreadableFile: a folder cannot be listed.
-        SpecialFile: there is a socket, a device or a FIFO.
-        UnsafeName: a name or a link cannot stand in a snapshot, or names are case twins.
     """
     pending = [""]
     while pending:
         prefix = pending.pop()
-        folder = root / prefix
-        children = _list(folder, strict=strict)
+        children = _list(root / prefix)
         if not children and prefix:
-            yield found_at(prefix.rstrip("/"), os.lstat(folder))
+            yield found_at(prefix.rstrip("/"), os.lstat(root / prefix))
         below = []
         for child in children:
             path = prefix + child.name
             status = child.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 below.append(path + "/")
+            elif stat.S_ISLNK(status.st_mode):
+                yield found_at(path, status, os.readlink(child.path))
             else:
-                yield _found(root, path, status, strict=strict)
+                yield found_at(path, status)
         pending.extend(reversed(below))
 
 
-def _list(folder: Path, *, strict: bool) -> list[os.DirEntry[str]]:
+def _list(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             children = [entry for entry in entries if entry.name != CHECKOUT_FOLDER]
@@ -94,40 +90,55 @@ def _list(folder: Path, *, strict: bool) -> list[os.DirEntry[str]]:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
-    children.sort(key=lambda entry: entry.name)
-    if strict:
-        try:
-            for child in children:
-                check_name(child.name)
-            check_siblings(child.name for child in children)
-        except UnsafePath as error:
-            raise UnsafeName(f"In {folder}: {error.message}", path=str(folder)) from error
-    return children
+    return sorted(children, key=lambda entry: entry.name)
 
 
-def _found(root: Path, path: str, status: os.stat_result, *, strict: bool) -> Found:
-    is_link = stat.S_ISLNK(status.st_mode)
-    found = found_at(path, status, os.readlink(root / path) if is_link else "")
-    if strict and found.kind is None:
-        what = _SPECIAL.get(stat.S_IFMT(status.st_mode), "not a file")
-        raise SpecialFile(
-            f"{root / path} is {what}, which a snapshot cannot hold; nothing was added.",
-            path=str(root / path),
-        )
-    if strict:
-        _check_found(root, found)
-    return found
+def require_keepable(root: Path, found: Iterable[Found]) -> list[Found]:
+    """What was found below `root`, if a snapshot can hold all of it.
 
-
-def _check_found(root: Path, found: Found) -> None:
+    Raises:
+        SpecialFile: there is a socket, a device or a FIFO.
+        UnsafeName: a name or a link cannot stand in a snapshot, or names are case twins.
+    """
+    kept = list(found)
+    for item in kept:
+        _check_kind(root, item)
     try:
-        check_path(found.path)
-        if found.kind is Kind.LINK:
-            check_link(found.path, found.target)
+        for names in _names_by_folder(item.path for item in kept).values():
+            for name in names:
+                check_name(name)
+            check_siblings(names)
+        for item in kept:
+            check_path(item.path)
+            if item.kind is Kind.LINK:
+                check_link(item.path, item.target)
     except UnsafePath as error:
         raise UnsafeName(
-            f"In {root}: {error.message} Nothing was added.", path=str(root / found.path)
+            f"In {root}: {error.message} Nothing was added.", path=str(root)
         ) from error
+    return kept
+
+
+def _check_kind(root: Path, found: Found) -> None:
+    if found.kind is None:
+        path = root / found.path
+        what = _SPECIAL.get(stat.S_IFMT(os.lstat(path).st_mode), "no plain file")
+        raise SpecialFile(
+            f"{path} is {what}, which a snapshot cannot hold; nothing was added.", path=str(path)
+        )
+
+
+def _names_by_folder(paths: Iterable[str]) -> dict[str, set[str]]:
+    folders: dict[str, set[str]] = {}
+    for path in paths:
+        while path:
+            folder, _, name = path.rpartition("/")
+            names = folders.setdefault(folder, set())
+            if name in names:
+                break
+            names.add(name)
+            path = folder
+    return folders
 
 
 def _kind_of(status: os.stat_result) -> Kind | None:

@@ -12,7 +12,6 @@ from typing import BinaryIO
 from zoostore.digest import CHUNK
 
 READ_ONLY = 0o444
-_ABANDONED_NAME_PARTS = 3
 
 
 def fsync_directory(path: Path) -> None:
@@ -45,11 +44,16 @@ class Staging:
     """One process's own folder for writes that are not yet published.
 
     Its name says whose it is, so that the folder of a process that was killed can
-    be told from one in use.
+    be told from one in use, and is removed by the next that stages there.
+
+    Args:
+        root: where to make the folder.
+        prefix: what its name begins with.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, prefix: str = "") -> None:
         self._root = root
+        self._prefix = prefix
         self._folder: Path | None = None
 
     def new_path(self) -> Path:
@@ -77,8 +81,8 @@ class Staging:
 
     def _own_folder(self) -> Path:
         if self._folder is None:
-            remove_abandoned(self._root)
-            name = f"{host_name()}.{os.getpid()}.{random_name(4)}"
+            remove_abandoned(self._root, self._prefix)
+            name = f"{self._prefix}{host_name()}.{os.getpid()}.{random_name(4)}"
             self._root.mkdir(exist_ok=True)
             self._folder = self._root / name
             self._folder.mkdir()
@@ -100,17 +104,15 @@ def publish(file: BinaryIO, staged: Path, target: Path) -> os.stat_result:
     return status
 
 
-def remove_abandoned(root: Path) -> None:
+def remove_abandoned(root: Path, prefix: str = "") -> None:
     """Remove the staging folders of processes of this machine that are gone."""
     if not root.is_dir():
         return
     import shutil
 
     for folder in root.iterdir():
-        parts = folder.name.rsplit(".", _ABANDONED_NAME_PARTS - 1)
-        if len(parts) != _ABANDONED_NAME_PARTS or parts[0] != host_name() or not parts[1].isdigit():
-            continue
-        if not process_is_alive(int(parts[1])):
+        owner, _, pid = folder.name.rpartition(".")[0].rpartition(".")
+        if owner == prefix + host_name() and pid.isdigit() and not process_is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

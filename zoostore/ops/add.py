@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
-from zoostore.files.scan import Found, scan
+from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, build, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, record
@@ -26,7 +26,7 @@ def add(
         CannotAdd: something in it cannot be kept; nothing was added.
     """
     _check_directory(store, directory)
-    found = list(scan(directory))
+    found = require_keepable(directory, scan(directory))
     with Batch(store) as batch:
         listing = take_in(batch, directory, found, progress)
         parent = store.names.ref(stub.name)
@@ -62,7 +62,7 @@ def _take_in_one(batch: Batch, directory: Path, item: Found, progress: Progress)
         return link_entry(item.target)
     if item.kind is Kind.DIRECTORY:
         return EMPTY_DIRECTORY
-    assert item.kind is not None  # a strict scan refuses what has none
+    assert item.kind is not None  # what has none was refused
     added = batch.add_file(directory / item.path, item.stamp, progress.advance)
     return Entry(item.kind, added.size, added.oid)
 

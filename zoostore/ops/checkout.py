@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from zoostore.files.links import (
     is_unavailable,
 )
 from zoostore.files.scan import found_at
-from zoostore.files.staging import random_name
+from zoostore.files.staging import Staging
 from zoostore.objects.listing import Listing, leaves, totals, walk
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
@@ -226,15 +225,15 @@ class _Layer:
     ) -> None:
         """Lay a new directory out aside, and give it its name when it is whole."""
         directory.parent.mkdir(parents=True, exist_ok=True)
-        staged = directory.with_name(f".zoostore-{random_name(8)}")
+        staging = Staging(directory.parent, prefix=".zoostore-")
         try:
+            staged = staging.new_path()
             staged.mkdir()
             laid = self._lay_all(staged, todo.write, staged)
             record(WorkingDirectory(staged), {**todo.left_out, **laid})
             os.rename(staged, directory)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
+        finally:
+            staging.close()
 
     def update(self, working: WorkingDirectory, todo: Plan) -> dict[str, Tracked]:
         """Bring an existing directory up to the plan, each file replaced in one step.
@@ -243,15 +242,14 @@ class _Layer:
         can fail fails before anything is touched.
         """
         working.folder.mkdir(exist_ok=True)
-        stage = working.folder / f"stage-{random_name(4)}"
-        stage.mkdir()
+        staging = Staging(working.folder)
         try:
             ready = {}
             self._progress.begin("checking out", _bytes(todo.write))
-            for number, (path, entry) in enumerate(todo.write.items()):
+            for path, entry in todo.write.items():
                 if entry.kind is not Kind.DIRECTORY:
-                    ready[path] = stage / str(number)
-                    self._lay(entry, ready[path], stage)
+                    ready[path] = staging.new_path()
+                    self._lay(entry, ready[path], ready[path].parent)
             self._progress.end()
             _remove(working.root, todo.remove, todo.directories())
             laid = {}
@@ -262,7 +260,7 @@ class _Layer:
                     os.replace(ready[path], target)
                 laid[path] = _laid(entry, target)
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            staging.close()
         return {**todo.left_out, **todo.keep, **laid}
 
     def _lay_all(self, root: Path, entries: Mapping[str, Entry], stage: Path) -> dict[str, Tracked]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, NothingToCommit, UsageError
-from zoostore.files.scan import Found, scan
+from zoostore.files.scan import Found, require_keepable
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.recording import Note, Recorded, record
-from zoostore.ops.status import Comparison, compare, tracking_of
+from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.working import CheckoutState, Tracked, WorkingDirectory, laid_out
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
@@ -43,7 +43,8 @@ def commit(
     old = _expected_ref(store, name, parent, is_new_name=stub is not None)
     tracking = tracking_of(store, working)
     compared = compare(working.root, tracking)
-    changed = _changed(working, compared)
+    differing = [*compared.modified.values(), *compared.untracked.values()]
+    changed = require_keepable(working.root, differing)
     if not changed and not compared.deleted and stub is None:
         raise NothingToCommit(
             f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
@@ -78,14 +79,6 @@ def _expected_ref(store: ObjectStore, name: str, parent: Oid, *, is_new_name: bo
 
 def _has_tree_of(store: ObjectStore, tip: Oid, parent: Oid) -> bool:
     return store.snapshot(tip).tree == store.snapshot(parent).tree
-
-
-def _changed(working: WorkingDirectory, compared: Comparison) -> list[Found]:
-    """What is to be taken in, each checked as strictly as when a directory is added."""
-    differing = {**compared.modified, **compared.untracked}
-    if not differing:
-        return []
-    return [found for found in scan(working.root) if found.path in differing]
 
 
 def _without_filled_folders(listing: Mapping[str, Entry]) -> dict[str, Entry]:

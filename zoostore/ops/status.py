@@ -107,7 +107,7 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
     learned = False
-    for found in scan(root, strict=False):
+    for found in scan(root):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
             untracked[found.path] = found

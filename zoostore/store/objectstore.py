@@ -51,8 +51,7 @@ class ObjectStore:
 
     def location(self, oid: Oid) -> Location | None:
         """Where an object is, or None. Its content is not looked at."""
-        location = self.names.index.view(lambda index: index.location(oid))
-        return location or self._find_unindexed(oid)
+        return self.names.index.view(lambda index: index.location(oid))
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here and, as far as its file's stamp can tell, intact."""
@@ -70,7 +69,8 @@ class ObjectStore:
         """
         location = self.location(oid)
         if location is None:
-            return None
+            # A process that was killed may have published it and not have come to index it.
+            return self._verify_loose(oid) if self.layout.loose(oid).exists() else None
         if location.is_loose:
             return self._check_loose(oid, location)
         if not self._pack(oid, location).is_trusted:
@@ -117,20 +117,10 @@ class ObjectStore:
         self._forget(oid)
         return f"It was set aside as {aside}, and nothing was taken from it."
 
-    def _find_unindexed(self, oid: Oid) -> Location | None:
-        """Look on the disk for what a killed process, or another machine, published."""
-        if self.layout.loose(oid).exists():
-            return self._verify_loose(oid)
-        if self.names.index.read_only:
-            return None
-        known = {
-            record.name for record in self.names.index.view(lambda index: index.packs()).values()
-        }
-        names = {path.stem for path in self.layout.packs.iterdir() if path.suffix == ".zpack"}
-        if not names - {str(name) for name in known}:
-            return None
-        self.names.index.update(lambda index: index_packs(index, self.layout))
-        return self.names.index.view(lambda index: index.location(oid))
+    def _index_new_packs(self) -> None:
+        """Index what another machine, or a process that was killed, packed."""
+        if not self.names.index.read_only:
+            self.names.index.update(lambda index: index_packs(index, self.layout))
 
     def _remember(self, oid: Oid, location: Location) -> None:
         if not self.names.index.read_only:
@@ -188,6 +178,9 @@ class ObjectStore:
 
     def _require(self, oid: Oid) -> Location:
         location = self._intact_location(oid)
+        if location is None:
+            self._index_new_packs()
+            location = self._intact_location(oid)
         if location is None:
             raise MissingObject(
                 f"The object {oid} is not in the store {self.layout.root}.", oid=str(oid)

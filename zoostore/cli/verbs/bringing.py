@@ -100,7 +100,7 @@ def add(directory: str, stub: str, message: str, meta: tuple[str, ...]) -> None:
 @common_options
 def commit(directory: str, message: str, stub: str | None, meta: tuple[str, ...]) -> None:
     """Record what changed in a checkout as a new snapshot."""
-    store = settings().open_store()
+    store = settings().open_store_of(directory)
     done = store.commit(directory, message=message, stub=stub, metadata=key_values(meta))
     _tell_recorded(done)
 

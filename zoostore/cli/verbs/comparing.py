@@ -12,8 +12,10 @@ from zoostore.cli.arguments import complete_stub
 from zoostore.cli.output import emphasised, line, plural, print_json, printable, say, size, table
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import DamagedContent
+from zoostore.objects.paths import CHECKOUT_FOLDER
 
 if TYPE_CHECKING:
+    from zoostore.api import Store
     from zoostore.ops.verify import Finding
 
 _EXIT_CODE = click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
@@ -25,7 +27,7 @@ _EXIT_CODE = click.option("--exit-code", is_flag=True, help="Exit with 1 if anyt
 @common_options
 def status(directory: str, exit_code: bool) -> int:
     """Show what in a checkout differs from its snapshot."""
-    found = settings().open_store().status(directory)
+    found = settings().open_store_of(directory).status(directory)
     if settings().json:
         print_json(
             {
@@ -55,8 +57,9 @@ def diff(before: str, after: str | None, exit_code: bool) -> int:
     A and B are stubs or directories. Without B, a stub is compared with the checkout you are
     in, and a checkout with its own snapshot; without A, the checkout you are in.
     """
-    store = settings().open_store()
-    found = store.diff(_side(before), _side(after) if after is not None else None)
+    first, second = _side(before), _side(after) if after is not None else None
+    store = _store_for(first, second)
+    found = store.diff(first, second)
     if settings().json:
         print_json(
             {
@@ -142,6 +145,16 @@ def verify(stubs: tuple[str, ...]) -> int:
         if not found.is_clean:
             say("Pull or add the models named again to get back what is lost.")
     return 0 if found.is_clean else DamagedContent.exit_code
+
+
+def _store_for(first: str | Path, second: str | Path | None) -> Store:
+    """The store of the checkout that is compared, if one is."""
+    if isinstance(first, Path) and second is None:
+        return settings().open_store_of(str(first))
+    for side in (first, second):
+        if isinstance(side, Path) and (side / CHECKOUT_FOLDER).is_dir():
+            return settings().open_store_of(str(side))
+    return settings().open_store() if second else settings().open_store_of(".")
 
 
 def _side(text: str) -> str | Path:
