@@ -51,7 +51,7 @@ ARGUMENTS: Mapping[str, str] = {
     "add stub": "The model's name, without a revision.",
     "commit directory": "The checkout, or a folder in it (default: the current directory).",
     "status directory": "The checkout, or a folder in it (default: the current directory).",
-    "diff before": "A directory if there is one of this name, else a stub.",
+    "diff before": "A directory if there is one of this name, else a stub (default: the checkout).",
     "diff after": "The same. What is printed is what must be done to A to get B.",
     "ls stub": "List this model's files. Without it, the models are listed.",
     "cat path": "A path in the model; links are followed within it.",

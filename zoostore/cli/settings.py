@@ -34,10 +34,10 @@ class Settings:
 
     def open_store_of(self, directory: str) -> Store:
         """The store that a checkout was made from, unless another is named."""
-        if self.store:
-            return self.open_store()
         from zoostore.api import Store
 
+        if self.store:
+            return self.open_store()
         return Store.of_checkout(directory, offline=self.offline or None, progress=self._progress())
 
     def _progress(self) -> Progress | None:

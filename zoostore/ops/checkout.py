@@ -125,7 +125,7 @@ def checkout(
     todo.require_no_conflicts(directory)
     if options.verify:
         _verify(store, todo)
-    layer = _Layer(store, options.link, progress)
+    layer = _Layer(store, options, progress)
     if directory.exists():
         paths = layer.update(working, todo)
         _record(store, working, found, layer, paths)
@@ -201,7 +201,12 @@ def _record(
     paths: Mapping[str, Tracked],
 ) -> None:
     state = CheckoutState(
-        found.stub, str(found.id), str(store.layout.root.absolute()), layer.mode or COPY
+        found.stub,
+        str(found.id),
+        str(store.layout.root.absolute()),
+        layer.mode or COPY,
+        tuple(layer.options.include),
+        tuple(layer.options.exclude),
     )
     working.record(state, dict(sorted(paths.items())))
 
@@ -209,9 +214,9 @@ def _record(
 class _Layer:
     """Lays entries out below one directory, in one link mode found by trying."""
 
-    def __init__(self, store: ObjectStore, wanted_mode: str, progress: Progress) -> None:
+    def __init__(self, store: ObjectStore, options: CheckoutOptions, progress: Progress) -> None:
+        self.options = options
         self._store = store
-        self._wanted_mode = wanted_mode
         self._progress = progress
         self._made: set[Path] = set()
         self.mode: str | None = None
@@ -295,7 +300,7 @@ class _Layer:
 
     def _link(self, source: Path, target: Path, permissions: int, stage: Path) -> None:
         if self.mode is None:
-            self.mode = choose_mode(self._wanted_mode, source, stage)
+            self.mode = choose_mode(self.options.link, source, stage)
         mode = self.mode
         # A name that shares the object's inode shares its permissions, which are not executable.
         if permissions & stat.S_IXUSR and mode not in (COPY, "reflink"):
@@ -306,7 +311,7 @@ class _Layer:
             # An object has as many names as the file system allows: then it is copied.
             if mode != HARDLINK or not is_unavailable(error):
                 raise
-            if self._wanted_mode != AUTO:
+            if self.options.link != AUTO:
                 raise LinkModeUnavailable(
                     f"{source} cannot be hard-linked once more: {error.strerror}.", mode=mode
                 ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, NothingToCommit, UsageError
@@ -107,5 +108,5 @@ def _follow(
         if found.path in listing
     }
     paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
-    follow = CheckoutState(recorded.stub, str(recorded.snapshot), state.store, state.link)
+    follow = replace(state, stub=recorded.stub, snapshot=str(recorded.snapshot))
     working.record(follow, dict(sorted(paths.items())))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zoostore.digest import Oid
-from zoostore.errors import Ambiguous, MissingObject, UnknownRevision, UnknownStub
+from zoostore.errors import Ambiguous, UnknownRevision, UnknownStub
 from zoostore.objects.snapshot import Snapshot
 from zoostore.store.objectstore import ObjectStore
 from zoostore.stubs import Stub, only_match
@@ -117,18 +117,9 @@ def history(store: ObjectStore, tip: Oid) -> Iterator[tuple[Oid, Snapshot]]:
         oid, snapshot = pending.pop()
         yield oid, snapshot
         for parent in snapshot.parents:
-            if parent not in seen:
+            if parent not in seen and store.location(parent) is not None:
                 seen.add(parent)
-                found = _if_here(store, parent)
-                if found is not None:
-                    pending.append((parent, found))
-
-
-def _if_here(store: ObjectStore, oid: Oid) -> Snapshot | None:
-    try:
-        return store.snapshot(oid)
-    except MissingObject:
-        return None
+                pending.append((parent, store.snapshot(parent)))
 
 
 def follows(store: ObjectStore, snapshot: Oid, ancestor: Oid) -> bool:

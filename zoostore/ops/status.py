@@ -9,10 +9,18 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import UnreadableFile
+from zoostore.files.globs import selector
 from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.working import NO_STAMP, Tracked, Tracking, WorkingDirectory, laid_out
+from zoostore.ops.working import (
+    NO_STAMP,
+    Tracked,
+    Tracking,
+    WorkingDirectory,
+    laid_out,
+    left_out,
+)
 from zoostore.store.objectstore import ObjectStore
 
 
@@ -92,9 +100,16 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     tracking = working.tracking()
     if tracking is not None:
         return tracking
-    snapshot = store.snapshot(Oid.parse(working.state().snapshot))
-    listing = flatten(store.tree, snapshot.tree)
-    return Tracking({path: laid_out(entry, NO_STAMP) for path, entry in listing.items()}, 0)
+    state = working.state()
+    listing = flatten(store.tree, store.snapshot(Oid.parse(state.snapshot)).tree)
+    is_chosen = selector(state.include, state.exclude)
+    return Tracking(
+        {
+            path: laid_out(entry, NO_STAMP) if is_chosen(path) else left_out(entry)
+            for path, entry in listing.items()
+        },
+        0,
+    )
 
 
 def compare(root: Path, tracking: Tracking) -> Comparison:

@@ -46,12 +46,15 @@ class CheckoutState:
         snapshot: the snapshot's id, as hex digits.
         store: the path of the store.
         link: the link mode that was used.
+        include, exclude: the globs that chose what to lay out.
     """
 
     stub: str
     snapshot: str
     store: str
     link: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 class Tracked(NamedTuple):
@@ -142,7 +145,8 @@ class WorkingDirectory:
                     path=str(self.root),
                 )
             Oid.parse(value["snapshot"])
-            return CheckoutState(**value)
+            globs = {key: tuple(value.pop(key)) for key in ("include", "exclude")}
+            return CheckoutState(**value, **globs)
         except FileNotFoundError:
             raise NotACheckout(f"{self.root} is not a checkout.", path=str(self.root)) from None
         except NewerFormat:

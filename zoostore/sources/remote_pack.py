@@ -33,6 +33,13 @@ class RemotePack:
         self._local: BinaryIO | None = None
         self._rows: dict[Oid, Packed] | None = None
 
+    def close(self) -> None:
+        """Let go of what was read; it is read again if it is needed again."""
+        self._rows = None
+        if self._local is not None:
+            self._local.close()
+            self._local = None
+
     @property
     def rows(self) -> Mapping[Oid, Packed]:
         """What the pack holds. Raises what reading it raises."""

@@ -112,6 +112,7 @@ class ZooSource:
             for row, data in pack.objects(list(left)):
                 del left[row.oid]
                 yield row.oid, iter([data])
+            pack.close()
 
     def _other_packs(self) -> Iterator[RemotePack]:
         """The packs of all models: an older snapshot's objects may be in any."""
