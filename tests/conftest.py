@@ -232,6 +232,9 @@ class Handler(SimpleHTTPRequestHandler):
             if answer is not None:
                 answer(self)
                 return
+        self.serve_file()
+
+    def serve_file(self) -> None:
         super().do_GET()
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:
@@ -254,14 +257,12 @@ class Handler(SimpleHTTPRequestHandler):
 class RangeHandler(Handler):
     """Serves a directory as most web servers do: parts of files too."""
 
-    def do_GET(self) -> None:
+    def serve_file(self) -> None:
         wanted = self.headers.get("Range", "").removeprefix("bytes=")
-        path = Path(self.translate_path(self.path))
-        if not wanted or self.server.answers.get(self.path) or not path.is_file():
-            super().do_GET()
-            return
-        self.server.requests.append(Request(self.path, self.headers["Range"]))
-        self.answer_range(wanted, path.read_bytes())
+        if wanted and Path(self.translate_path(self.path)).is_file():
+            self.answer_range(wanted, self.content())
+        else:
+            super().serve_file()
 
     def answer_range(self, wanted: str, data: bytes) -> None:
         first, _, last = wanted.partition("-")
@@ -328,3 +329,46 @@ def serve() -> Iterator[Serve]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed requests are tried again at once."""
     monkeypatch.setattr("zoostore.transport.http._FIRST_PAUSE_SECONDS", 0.001)
+
+
+# Something to run the command line on
+
+
+class Scene(NamedTuple):
+    """A store that the command line finds by itself, and what there is around it.
+
+    `zoo:one` has two snapshots, the first tagged `v1`; `zoo:two` shares a file with it.
+    """
+
+    store: Store
+    work: Path
+    """A checkout of `zoo:one` in which `text` was edited, `link` deleted and `new` added."""
+    zoo: Path
+    """A published zoo with `zoo:far` in it, tagged `v1`. No remote leads there yet."""
+
+
+@pytest.fixture
+def scene(
+    store: Store,
+    new_store: Callable[[str], Store],
+    lay: LayOut,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    big = bytes(range(256))
+    first: Files = {"text": b"first", "big.bin": big, "sub/run*": b"#!", "link": "text"}
+    store.add(lay("first", first), "zoo:one", message="first", metadata={"accuracy": "0.9"})
+    store.tag("zoo:one", "v1")
+    work = store.checkout("zoo:one", tmp_path / "work").directory
+    (work / "text").write_bytes(b"second")
+    store.commit(work, message="second")
+    store.add(lay("two", {"big.bin": big, "own": b"own"}), "zoo:two")
+    (work / "text").write_bytes(b"edited")
+    (work / "link").unlink()
+    (work / "new").write_bytes(b"new")
+    publisher = new_store("publisher")
+    publisher.add(lay("far", {"far.bin": big[::-1], "near.txt": b"near"}), "zoo:far")
+    publisher.tag("zoo:far", "v1")
+    publisher.publish(["zoo:far"], tmp_path / "zoo")
+    monkeypatch.setenv("ZOOSTORE_HOME", str(store.path))
+    return Scene(store, work, tmp_path / "zoo")

@@ -130,6 +130,17 @@ def test_a_batch_counts_what_is_new_once(store: ObjectStore, path: Path, tmp_pat
         assert (batch.new_objects, batch.new_bytes) == (1, path.stat().st_size)
 
 
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=len)
+def test_a_blob_that_arrives_twice_is_counted_once(store: ObjectStore, data: bytes) -> None:
+    with Batch(store) as batch:
+        for _ in range(2):
+            batch.receive(hash_bytes(data), len(data), [data], ignore)
+        batch.publish()
+
+    assert (batch.new_objects, batch.new_bytes) == (1, len(data))
+    assert store.read(hash_bytes(data)) == data
+
+
 def test_progress_is_told_every_byte(store: ObjectStore, path: Path) -> None:
     told: list[int] = []
     with Batch(store) as batch:
@@ -316,7 +327,7 @@ def test_a_file_that_became_a_folder_leaves_no_descriptor_open(
             batch.add_file(path, expected, ignore)
         after = len(os.listdir("/proc/self/fd")) if before else 0
 
-    assert after == before
+    assert after <= before
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -507,10 +518,8 @@ def test_an_error_anywhere_while_publishing_leaves_a_store_that_can_go_on(
 ) -> None:
     """Fails the first, the second, … call in turn, until a batch gets through."""
     contents = [SMALL, LARGE, LARGE + b"2"]
-    is_through = False
     for number in range(100):
-        with monkeypatch.context() as patch:
-            is_through = published(store, contents, lambda: fail_at(patch, call, number))  # noqa: B023
+        is_through = published(store, contents, monkeypatch, call, number)
         assert list(store.layout.tmp.iterdir()) == []
         reopened = open_store()
         for data in contents:
@@ -521,6 +530,26 @@ def test_an_error_anywhere_while_publishing_leaves_a_store_that_can_go_on(
 
     assert is_through
     assert [open_store().read(hash_bytes(data)) for data in contents] == contents
+
+
+def published(
+    store: ObjectStore,
+    contents: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    number: int,
+) -> bool:
+    """Whether a batch of these blobs could be published though one call of `os` failed."""
+    try:
+        with Batch(store) as batch:
+            for data in contents:
+                batch.receive(hash_bytes(data), len(data), [data], ignore)
+            with monkeypatch.context() as patch:
+                fail_at(patch, call, number)
+                batch.publish()
+    except OSError:
+        return False
+    return True
 
 
 def fail_at(patch: pytest.MonkeyPatch, call: str, number: int) -> None:
@@ -534,19 +563,6 @@ def fail_at(patch: pytest.MonkeyPatch, call: str, number: int) -> None:
         return original(*args, **named)
 
     patch.setattr(os, call, failing)
-
-
-def published(store: ObjectStore, contents: list[bytes], before: Callable[[], None]) -> bool:
-    """Whether a batch of these blobs could be published after `before` was called."""
-    try:
-        with Batch(store) as batch:
-            for data in contents:
-                batch.receive(hash_bytes(data), len(data), [data], ignore)
-            before()
-            batch.publish()
-    except OSError:
-        return False
-    return True
 
 
 def test_a_commit_that_came_too_late_keeps_its_objects_and_not_its_ref(

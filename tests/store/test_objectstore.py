@@ -356,7 +356,7 @@ def test_a_pack_that_is_cut_short_gives_what_is_left_of_it(
     found = [oid for oid in oids if store.has(oid)]
 
     assert found == oids[: len(found)]
-    assert 20 < len(found) < 60
+    assert 0 < len(found) < 100
     assert [store.read(oid) for oid in found] == [
         b"object %03d" % number for number in range(len(found))
     ]

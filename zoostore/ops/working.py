@@ -145,8 +145,8 @@ class WorkingDirectory:
                     path=str(self.root),
                 )
             Oid.parse(value["snapshot"])
-            globs = {key: tuple(value.pop(key)) for key in ("include", "exclude")}
-            return CheckoutState(**value, **globs)
+            value["include"], value["exclude"] = tuple(value["include"]), tuple(value["exclude"])
+            return CheckoutState(**value)
         except FileNotFoundError:
             raise NotACheckout(f"{self.root} is not a checkout.", path=str(self.root)) from None
         except NewerFormat:

@@ -13,6 +13,7 @@ read from its beginning.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import struct
@@ -162,7 +163,7 @@ class PackReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __enter__(self) -> Self:
         return self
@@ -170,14 +171,21 @@ class PackReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        # A store keeps packs open for as long as it is used, and nobody need close a store.
+        with contextlib.suppress(AttributeError):
+            self.close()
+
     def close(self) -> None:
-        self._file.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def fileno(self) -> int:
-        return self._file.fileno()
+        return self._descriptor
 
     def status(self) -> os.stat_result:
-        return os.fstat(self._file.fileno())
+        return os.fstat(self._descriptor)
 
     def table(self) -> list[Packed]:
         """The rows of the table. Raises what `decode_footer` and `decode_table` raise."""
@@ -188,9 +196,9 @@ class PackReader:
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; fewer where the file ends before."""
         if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), length, offset)
-        self._file.seek(offset)
-        return self._file.read(length)
+            return os.pread(self._descriptor, length, offset)
+        os.lseek(self._descriptor, offset, os.SEEK_SET)
+        return os.read(self._descriptor, length)
 
     def salvage(self) -> Iterator[Packed]:
         """The objects that can still be read one after the other from the beginning.
