@@ -85,12 +85,6 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def close_packs(store: ObjectStore) -> None:
-    """What an object store has open; it has no `close`, and warnings are errors here."""
-    for pack in store._packs.values():
-        pack.reader.close()
-
-
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     """A new and empty store."""
@@ -100,17 +94,13 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def open_store(layout: Layout) -> Iterator[OpenStore]:
+def open_store(layout: Layout) -> OpenStore:
     """Opens the store again, as another process would."""
-    stores: list[ObjectStore] = []
 
     def opened(*, large_object: int = 1000) -> ObjectStore:
-        stores.append(ObjectStore(Names(layout), large_object=large_object))
-        return stores[-1]
+        return ObjectStore(Names(layout), large_object=large_object)
 
-    yield opened
-    for store in stores:
-        close_packs(store)
+    return opened
 
 
 @pytest.fixture

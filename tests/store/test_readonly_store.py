@@ -205,24 +205,6 @@ for _ in range(2):
     )
 
 
-def test_what_another_user_published_since_is_found(layout: Layout, run_python: RunPython) -> None:
-    """Its ref is in the reflog, and its pack on the disk; the index is behind."""
-    put_back_old_index(layout)
-    store = ObjectStore(Names(layout), large_object=1000)
-    shutil.rmtree(layout.root.with_name("old-index"))
-    shutil.copytree(layout.index, layout.root.with_name("old-index"))
-    with Batch(store) as batch:
-        batch.receive(hash_bytes(b"new"), 3, [b"new"], lambda _: None)
-        batch.publish()
-    del store
-    put_back_old_index(layout)
-    forbid(layout.root)
-
-    run_python(
-        READ + 'assert opened().read(hash_bytes(b"new")) == b"new"', layout.root, as_nobody=True
-    )
-
-
 def test_no_store_is_made_where_nothing_may_be_written(
     layout: Layout, run_python: RunPython
 ) -> None:
