@@ -82,6 +82,12 @@ def add_remote(path: Path, name: str, url: str) -> None:
 
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or name in RESERVED_NAMES:
         raise InvalidConfig(f"{name!r} cannot be the name of a remote; nothing was changed.")
+    scheme, has_scheme, _ = url.partition("://")
+    if has_scheme and scheme not in ("http", "https", "file"):
+        raise InvalidConfig(
+            f"{url!r} cannot be a remote: http, https, file and plain paths are possible. "
+            "Nothing was changed."
+        )
     read_config(path)
     document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
     remotes = document.setdefault("remotes", tomlkit.table(is_super_table=True))

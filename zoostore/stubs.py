@@ -94,7 +94,7 @@ def parse_stub(text: str) -> Stub:
     Raises:
         InvalidStub: the text does not follow the grammar.
     """
-    rest, _, query = text.partition("?")
+    rest, has_query, query = text.partition("?")
     name, has_revision, revision = rest.partition("@")
     canonical = _canonical_name(name)
     if canonical is None or len(canonical.encode()) > MAX_NAME_BYTES:
@@ -105,7 +105,8 @@ def parse_stub(text: str) -> Stub:
         )
     if has_revision and not _REVISION.fullmatch(revision):
         raise InvalidStub(f"{revision!r} in {text!r} cannot be a revision.", stub=text)
-    return Stub(canonical, revision, MappingProxyType(_parse_selectors(text, query)))
+    selectors = _parse_selectors(text, query) if has_query else {}
+    return Stub(canonical, revision, MappingProxyType(selectors))
 
 
 def _canonical_name(name: str) -> str | None:
@@ -121,7 +122,7 @@ def _canonical_name(name: str) -> str | None:
 
 def _parse_selectors(text: str, query: str) -> dict[str, str]:
     selectors: dict[str, str] = {}
-    for pair in query.split("&") if query else ():
+    for pair in query.split("&"):
         key, _, value = pair.partition("=")
         if key not in SELECTORS or not value or key in selectors:
             raise InvalidStub(
@@ -134,7 +135,8 @@ def _parse_selectors(text: str, query: str) -> dict[str, str]:
 
 def fits(stub: Stub, name: str) -> bool:
     """Whether a short name may stand for a full one, with or without a final `-none`."""
-    return parse_stub(name).short_name == stub.path.removesuffix("-none")
+    full = parse_stub(name)
+    return bool(full.facets) and stub.path in (full.short_name, f"{full.short_name}-none")
 
 
 def only_match(stub: Stub, names: Iterable[str]) -> str | None:

@@ -13,7 +13,7 @@ import zoostore
 from zoostore.errors import StoreBusy
 from zoostore.files import claim as claim_module
 from zoostore.files.claim import claim
-from zoostore.files.staging import host_name, process_is_alive
+from zoostore.files.staging import host_name, owner_is_gone
 
 
 @pytest.fixture
@@ -153,14 +153,14 @@ def test_a_claim_made_while_an_abandoned_one_is_looked_at_is_respected(
     path.write_text(f"{host_name()} {gone.pid}\n")
     faster = f"{host_name()} {os.getppid()}\n"
 
-    def overtaken(pid: int) -> bool:
-        alive = process_is_alive(pid)
-        if not alive:
+    def overtaken(host: str, pid: str) -> bool:
+        is_gone = owner_is_gone(host, pid)
+        if is_gone:
             path.unlink()
             path.write_text(faster)
-        return alive
+        return is_gone
 
-    monkeypatch.setattr(claim_module, "process_is_alive", overtaken)
+    monkeypatch.setattr(claim_module, "owner_is_gone", overtaken)
 
     with pytest.raises(StoreBusy):
         claimed(path)

@@ -20,6 +20,7 @@ from zoostore.errors import (
     UnsafeName,
     UsageError,
 )
+from zoostore.files.copying import copy_aside
 
 if TYPE_CHECKING:
     from conftest import Content, LayOut
@@ -544,15 +545,12 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
 ) -> None:
     """Between the two readings of it, one to know its id and one to copy it."""
     directory = lay("source", FILES)
-    import zoostore.store.batch as batch
-
-    original = batch.copy_aside
 
     def copy_later(path: Path, *rest: Any) -> Any:
         rewritten(path)
-        return original(path, *rest)
+        return copy_aside(path, *rest)
 
-    monkeypatch.setattr(batch, "copy_aside", copy_later)
+    monkeypatch.setattr("zoostore.store.batch.copy_aside", copy_later)
 
     with pytest.raises(FileChanged):
         store.add(directory, STUB)

@@ -187,7 +187,7 @@ def test_a_loose_location_has_its_files_stamp(tmp_path: Path) -> None:
     )
 
 
-def test_packs_are_numbered_from_one_and_keep_their_numbers(index: Index) -> None:
+def test_packs_keep_their_numbers_and_an_index_made_anew_has_the_same(index: Index) -> None:
     first, second = (PackRecord(hash_bytes(name), 1, 2, 3) for name in (b"a", b"b"))
     touched = first._replace(mtime_ns=4)
 
@@ -195,9 +195,11 @@ def test_packs_are_numbered_from_one_and_keep_their_numbers(index: Index) -> Non
         index.update(partial(Writer.add_pack, record=record)) for record in (first, second, touched)
     ]
 
-    assert numbers == [1, 2, 1]
-    assert index.view(lambda reader: reader.packs()) == {1: touched, 2: second}
-    assert index.view(lambda reader: reader.pack(2)) == second
+    assert numbers[0] == numbers[2] != numbers[1]
+    assert index.view(lambda reader: reader.packs()) == {numbers[0]: touched, numbers[1]: second}
+    assert index.view(lambda reader: reader.pack(numbers[1])) == second
+    index.update(Writer.clear)
+    assert index.update(partial(Writer.add_pack, record=second)) == numbers[1]
 
 
 def test_refs_come_back_in_the_order_of_names(index: Index) -> None:

@@ -362,7 +362,7 @@ Names(Layout(Path(sys.argv[1]))).change(RefChange("zoo:m", hash_bytes(b"1"), Non
 
 
 def oids(store: ObjectStore) -> set[Oid]:
-    return store.names.index.view(lambda index: {oid for oid, _ in index.locations()})
+    return store.names.view(lambda index: {oid for oid, _ in index.locations()})
 
 
 def test_what_was_published_and_not_indexed_is_found(

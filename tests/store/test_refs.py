@@ -10,7 +10,7 @@ import pytest
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import Diverged, TagExists
-from zoostore.store.index import Index, Writer
+from zoostore.store.index import Writer
 from zoostore.store.names import Names
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange, RefRecord
@@ -134,20 +134,20 @@ def test_what_is_prepared_is_there_with_the_change_or_not_at_all(names: Names) -
     assert names.tags("zoo:other") == {"prepared": ONE}
 
 
-class AbortsOnce(Index):
+class AbortsOnce:
     """An index whose first commit is refused, as when its map must grow."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, names: Names) -> None:
+        self._names = names
 
-    def update(self, change: Callable[[Writer], object]) -> object:  # type: ignore[override]
+    def update(self, change: Callable[[Writer], RefChange], /) -> RefChange:
         def abort(writer: Writer) -> None:
             change(writer)
             raise _Abort
 
         with pytest.raises(_Abort):
-            self._index.update(abort)
-        return self._index.update(change)
+            self._names.update(abort)
+        return self._names.update(change)
 
 
 class _Abort(Exception):
@@ -158,7 +158,7 @@ class _Abort(Exception):
 def test_a_change_whose_commit_is_tried_twice_is_logged_once(
     names: Names, change: RefChange
 ) -> None:
-    record_change(AbortsOnce(names.index), names.reflog, change, lambda _: None)
+    record_change(AbortsOnce(names), names.reflog, change, lambda _: None)
 
     assert logged(names) == [change]
     assert reopened(names).refs() == names.refs()

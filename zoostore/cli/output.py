@@ -54,7 +54,7 @@ def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
             cell.rjust(width) if index in right else cell if index == last else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        line("  ".join(cells))
+        line("  ".join(cells).rstrip())
 
 
 def size(count: int) -> str:

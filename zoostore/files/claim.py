@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.errors import StoreBusy
-from zoostore.files.staging import host_name, process_is_alive
+from zoostore.files.staging import host_name, owner_is_gone, random_name
 
 
 @contextlib.contextmanager
@@ -18,31 +18,54 @@ def claim(path: Path, what: str) -> Iterator[None]:
     Raises:
         StoreBusy: another process holds it.
     """
-    mine = f"{host_name()} {os.getpid()}\n"
-    while True:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            break
-        except FileExistsError:
-            _remove_if_abandoned(path, what)
+    # Written aside first: a claim never stands there without saying whose it is.
+    mine = path.with_name(f"{path.name}.{random_name(4)}")
+    mine.write_text(f"{host_name()} {os.getpid()}\n")
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(mine)
+        while True:
+            try:
+                os.link(mine, path)
+                break
+            except FileExistsError:
+                _remove_if_abandoned(path, what)
+    finally:
+        mine.unlink()
+    try:
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
 def _remove_if_abandoned(path: Path, what: str) -> None:
+    """Take away the claim of a process that is gone.
+
+    It is moved first and looked at then: another process may have replaced it meanwhile.
+    """
+    _require_abandoned(path, path, what)
+    taken = path.with_name(f"{path.name}.{random_name(4)}")
     with contextlib.suppress(FileNotFoundError):
-        host, _, pid = path.read_text().strip().partition(" ")
-        if host == host_name() and pid.isdigit() and not process_is_alive(int(pid)):
-            path.unlink(missing_ok=True)
-            return
-        raise StoreBusy(
-            f"{what} is being written to by process {pid or '?'} on {host or 'some machine'}; "
-            "nothing was changed.",
-            path=str(path),
-            pid=pid,
-            host=host,
-        )
+        os.rename(path, taken)
+        try:
+            _require_abandoned(taken, path, what)
+        except StoreBusy:
+            with contextlib.suppress(FileExistsError):
+                os.link(taken, path)
+            raise
+        finally:
+            taken.unlink()
+
+
+def _require_abandoned(held: Path, path: Path, what: str) -> None:
+    try:
+        host, _, pid = held.read_text("utf-8", errors="replace").strip().partition(" ")
+    except FileNotFoundError:  # given up in this moment
+        return
+    if owner_is_gone(host, pid):
+        return
+    raise StoreBusy(
+        f"{what} is being written to by process {pid or '?'} on {host or 'some machine'} "
+        f"({path}); nothing was changed.",
+        path=str(path),
+        pid=pid,
+        host=host,
+    )

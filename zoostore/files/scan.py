@@ -93,8 +93,11 @@ def _list(folder: Path) -> list[os.DirEntry[str]]:
     return sorted(children, key=lambda entry: entry.name)
 
 
-def require_keepable(root: Path, found: Iterable[Found]) -> list[Found]:
+def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] = ()) -> list[Found]:
     """What was found below `root`, if a snapshot can hold all of it.
+
+    Args:
+        beside: other paths that the snapshot will hold.
 
     Raises:
         SpecialFile: there is a socket, a device or a FIFO.
@@ -104,7 +107,7 @@ def require_keepable(root: Path, found: Iterable[Found]) -> list[Found]:
     for item in kept:
         _check_kind(root, item)
     try:
-        for names in _names_by_folder(item.path for item in kept).values():
+        for names in _names_by_folder([*(item.path for item in kept), *beside]).values():
             for name in names:
                 check_name(name)
             check_siblings(names)

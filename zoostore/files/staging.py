@@ -12,6 +12,7 @@ from typing import BinaryIO
 from zoostore.digest import CHUNK
 
 READ_ONLY = 0o444
+_PID_DIGITS = 9
 
 
 def fsync_directory(path: Path) -> None:
@@ -112,8 +113,14 @@ def remove_abandoned(root: Path, prefix: str = "") -> None:
 
     for folder in root.iterdir():
         owner, _, pid = folder.name.rpartition(".")[0].rpartition(".")
-        if owner == prefix + host_name() and pid.isdigit() and not process_is_alive(int(pid)):
+        if owner.startswith(prefix) and owner_is_gone(owner.removeprefix(prefix), pid):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def owner_is_gone(host: str, pid: str) -> bool:
+    """Whether what a process wrote its machine's name and its id on has lost its owner."""
+    is_pid = pid.isascii() and pid.isdigit() and len(pid) <= _PID_DIGITS
+    return is_pid and host == host_name() and not process_is_alive(int(pid))
 
 
 def process_is_alive(pid: int) -> bool:

@@ -87,7 +87,8 @@ def check_path(path: str) -> None:
     Raises:
         UnsafePath: the path is too deep or too long. Its names were checked before.
     """
-    if path.count("/") >= MAX_DEPTH or len(path.encode("utf-8")) > MAX_PATH_BYTES:
+    length = len(path.encode("utf-8", errors="surrogatepass"))
+    if path.count("/") >= MAX_DEPTH or length > MAX_PATH_BYTES:
         raise UnsafePath(
             f"A path is deeper than {MAX_DEPTH} folders or longer than {MAX_PATH_BYTES} bytes: "
             f"{path[:80]!r}…",

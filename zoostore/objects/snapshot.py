@@ -59,8 +59,11 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     """The one encoding of a snapshot.
 
     Raises:
-        UsageError: a text is not valid Unicode, or the whole is over 1 MiB.
+        UsageError: a value is not of its kind, or out of range; or the whole is over 1 MiB.
     """
+    problem = _why_invalid(snapshot)
+    if problem:
+        raise UsageError(f"A snapshot cannot be made: {problem}.")
     value = {name: getattr(snapshot, name) for name in _TEXTS + _NUMBERS}
     value["tree"] = str(snapshot.tree)
     value["parents"] = [str(parent) for parent in snapshot.parents]
@@ -99,22 +102,27 @@ def decode_snapshot(data: bytes) -> Snapshot:
 def _from_json(value: object) -> Snapshot:
     if not isinstance(value, dict) or value.keys() != _KEYS:
         raise ValueError("its keys are not those of a snapshot")
-    for name in _NUMBERS:
-        if type(value[name]) is not int or not 0 <= value[name] <= _MAX_INTEGER:
-            raise ValueError(f"{name} is not a number from 0 to 2^53-1")
-    for name in _TEXTS:
-        if not isinstance(value[name], str):
-            raise ValueError(f"{name} is not a text")
-    metadata = value["metadata"]
-    if not isinstance(metadata, dict) or not all(
-        isinstance(text, str) for text in metadata.values()
-    ):
-        raise ValueError("metadata does not map texts to texts")
     if not isinstance(value["parents"], list):
         raise ValueError("parents is not a list")
     value["tree"] = Oid.parse(value["tree"])
     value["parents"] = tuple(Oid.parse(parent) for parent in value["parents"])
     return Snapshot(**value)
+
+
+def _why_invalid(snapshot: Snapshot) -> str | None:
+    for name in _NUMBERS:
+        number = getattr(snapshot, name)
+        if type(number) is not int or not 0 <= number <= _MAX_INTEGER:
+            return f"{name} is not a number from 0 to 2^53-1"
+    for name in _TEXTS:
+        if not isinstance(getattr(snapshot, name), str):
+            return f"{name} is not a text"
+    metadata = snapshot.metadata
+    if not isinstance(metadata, Mapping):
+        return "metadata is not a mapping"
+    if not all(isinstance(text, str) for item in metadata.items() for text in item):
+        return "metadata does not map texts to texts"
+    return None
 
 
 def snapshot_oid(data: bytes) -> Oid:

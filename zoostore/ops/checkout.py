@@ -82,7 +82,8 @@ class CheckedOut:
         pulled: what had to be brought here first.
         directory: where it was laid out.
         files, size: what was chosen of the snapshot; `size` in bytes.
-        link: the mode used for large objects: what `auto` found to work.
+        link: the mode used for large objects: what `auto` found to work; `copy` if there
+            were none.
         linked: how many files were laid out in each mode; small objects count as copies.
         kept: how many paths were already as they should be, or stay edited.
         removed: how many were taken away.
@@ -125,7 +126,8 @@ def checkout(
     todo.require_no_conflicts(directory)
     if options.verify:
         _verify(store, todo)
-    layer = _Layer(store, options, progress)
+    previous = working.state().link if working.is_checkout() else COPY
+    layer = _Layer(store, options, previous, progress)
     if directory.exists():
         paths = layer.update(working, todo)
         _record(store, working, found, layer, paths)
@@ -136,7 +138,7 @@ def checkout(
         pulled,
         directory,
         *totals(chosen),
-        layer.mode or COPY,
+        layer.mode,
         layer.linked,
         len(todo.keep),
         len(todo.remove),
@@ -204,7 +206,7 @@ def _record(
         found.stub,
         str(found.id),
         str(store.layout.root.absolute()),
-        layer.mode or COPY,
+        layer.mode,
         tuple(layer.options.include),
         tuple(layer.options.exclude),
     )
@@ -214,13 +216,21 @@ def _record(
 class _Layer:
     """Lays entries out below one directory, in one link mode found by trying."""
 
-    def __init__(self, store: ObjectStore, options: CheckoutOptions, progress: Progress) -> None:
+    def __init__(
+        self, store: ObjectStore, options: CheckoutOptions, previous: str, progress: Progress
+    ) -> None:
         self.options = options
+        self._found: str | None = None
+        self._previous = previous
         self._store = store
         self._progress = progress
         self._made: set[Path] = set()
-        self.mode: str | None = None
         self.linked = dict.fromkeys(LINK_MODES, 0)
+
+    @property
+    def mode(self) -> str:
+        """How large objects were laid out, now or, if none was, before."""
+        return self._found or self._previous
 
     def create(
         self,
@@ -299,9 +309,9 @@ class _Layer:
         self._progress.advance(entry.size)
 
     def _link(self, source: Path, target: Path, permissions: int, stage: Path) -> None:
-        if self.mode is None:
-            self.mode = choose_mode(self.options.link, source, stage)
-        mode = self.mode
+        if self._found is None:
+            self._found = choose_mode(self.options.link, source, stage)
+        mode = self._found
         # A name that shares the object's inode shares its permissions, which are not executable.
         if permissions & stat.S_IXUSR and mode not in (COPY, "reflink"):
             mode = COPY

@@ -45,7 +45,9 @@ def commit(
     tracking = tracking_of(store, working)
     compared = compare(working.root, tracking)
     differing = [*compared.modified.values(), *compared.untracked.values()]
-    changed = require_keepable(working.root, differing)
+    left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
+    kept = {**left_out, **compared.clean}
+    changed = require_keepable(working.root, differing, beside=kept if differing else ())
     if not changed and not compared.deleted and stub is None:
         raise NothingToCommit(
             f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
@@ -54,8 +56,6 @@ def commit(
         )
     with Batch(store) as batch:
         taken = take_in(batch, working.root, changed, progress)
-        left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
-        kept = {**left_out, **compared.clean}
         listing = _without_filled_folders(
             {**{path: item.entry for path, item in kept.items()}, **taken}
         )

@@ -57,7 +57,7 @@ def du(store: ObjectStore, stubs: Sequence[str]) -> Usage:
     reached = {name: _reach(store, name) for name in store.names.refs()}
     owners = Counter(oid for _, objects in reached.values() for oid in objects)
     kinds, stored = Counter[ObjectKind](), 0
-    for kind, size in store.names.index.view(
+    for kind, size in store.names.view(
         lambda index: [(place.kind, place.stored) for _, place in index.locations()]
     ):
         kinds[kind] += 1

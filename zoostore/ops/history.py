@@ -52,9 +52,20 @@ def find(store: ObjectStore, stub: Stub) -> Found:
     name = ref_name(store, stub)
     record = store.names.ref(name) if name else None
     if name is None or record is None:
+        forgotten = _forgotten(store, stub)
+        if forgotten is not None:
+            return forgotten
         raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
     snapshot = _revision(store, name, record.snapshot, stub.revision)
     return Found(name, snapshot, store.snapshot(snapshot))
+
+
+def _forgotten(store: ObjectStore, stub: Stub) -> Found | None:
+    """A snapshot named by its id, whose ref was removed."""
+    if not _ID_PREFIX.fullmatch(stub.revision):
+        return None
+    oid = _by_prefix(store, stub.name, None, stub.revision)
+    return Found(stub.name, oid, store.snapshot(oid)) if oid else None
 
 
 def _revision(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
@@ -90,10 +101,10 @@ def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
     )
 
 
-def _by_prefix(store: ObjectStore, name: str, tip: Oid, prefix: str) -> Oid | None:
+def _by_prefix(store: ObjectStore, name: str, tip: Oid | None, prefix: str) -> Oid | None:
     candidates = store.names.snapshots_from(prefix)
     own = [oid for oid in candidates if store.snapshot(oid).stub == name]
-    if not own:
+    if not own and tip is not None:
         ancestors = {oid for oid, _ in history(store, tip)} if candidates else set()
         own = [oid for oid in candidates if oid in ancestors]
     if len(own) > 1:

@@ -89,24 +89,44 @@ class PullPlan:
         return _pulled(self.offer.stub, self.offer.id, self.chosen, self.missing, self.source.name)
 
 
-def resolve(sources: Sources, stub: Stub) -> tuple[Offer, Source]:
-    """The first offer that any source makes for a stub, and who makes it.
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The first offer that any source makes for a stub.
+
+    Attributes:
+        not_asked: whether a source that comes before needs the network, and there is none.
+        failure: why a source that comes before could not be read.
+    """
+
+    offer: Offer
+    source: Source
+    not_asked: bool
+    failure: ZooError | None
+
+
+def resolve(sources: Sources, stub: Stub) -> Resolved:
+    """Ask one source after the other.
 
     Raises:
         UnknownStub, UnknownRevision: all could be asked, and none has it.
         NeededNetwork: offline, and a source that was not asked might have it.
         TransferFailed: none of those that answered has it, and one did not answer.
     """
+    not_asked = False
     failures: list[ZooError] = []
-    for source in sources.usable():
+    for source in sources.order:
+        if sources.offline and source.needs_network:
+            not_asked = True
+            continue
         try:
             offer = source.resolve(stub)
         except (TransferFailed, UnknownRevision) as error:
             failures.append(error)
             continue
         if offer is not None:
-            return offer, source
-    if sources.some_left_out:
+            unread = [error for error in failures if isinstance(error, TransferFailed)]
+            return Resolved(offer, source, not_asked, unread[0] if unread else None)
+    if not_asked:
         raise NeededNetwork(
             f"{stub} is not here, and zoostore is offline: no remote was asked.", stub=str(stub)
         )
@@ -137,12 +157,20 @@ def plan_pull(
         # A source need not know of our own tags and parents, but an id is an id.
         stub = Stub(here.stub, str(here.id))
     try:
-        offer, source = resolve(sources, stub)
+        resolved = resolve(sources, stub)
     except (UnknownStub, UnknownRevision, NeededNetwork):
         done = _reused_if_complete(store, here, is_chosen) if here else None
         if done is None:
             raise
         return done
+    offer, source = resolved.offer, resolved.source
+    if here is not None and here.id != offer.id and not stub.revision:
+        # What a later source has is no news where the one that counts could not be asked.
+        if resolved.failure is not None:
+            raise resolved.failure
+        done = _reused_if_complete(store, here, is_chosen) if resolved.not_asked else None
+        if done is not None:
+            return done
     chosen = _choose(offer.stub, offer.listing, is_chosen)
     return PullPlan(offer, source, chosen, missing_blobs(store, chosen))
 

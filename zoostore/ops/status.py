@@ -77,7 +77,7 @@ def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     tracking = tracking_of(store, working)
     compared = compare(working.root, tracking)
     if compared.learned and os.access(working.folder, os.W_OK):
-        working.record_paths({**tracking.paths, **compared.clean})
+        working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
     return Status(
         state.stub,
         Oid.parse(state.snapshot),
@@ -97,10 +97,10 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     Raises:
         MissingObject: the record is lost, and so is the snapshot.
     """
-    tracking = working.tracking()
+    state = working.state()
+    tracking = working.tracking(state.snapshot)
     if tracking is not None:
         return tracking
-    state = working.state()
     listing = flatten(store.tree, store.snapshot(Oid.parse(state.snapshot)).tree)
     is_chosen = selector(state.include, state.exclude)
     return Tracking(

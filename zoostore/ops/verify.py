@@ -80,6 +80,7 @@ class _Report:
 
 def verify(store: ObjectStore, stubs: Sequence[str], progress: Progress) -> Verified:
     """Re-hash the whole store, or what some refs need, and walk every ref and tag."""
+    store = store.without_mending()
     report = _Report()
     names = stubs or list(store.names.refs())
     only = _needed(store, names) if stubs else None
@@ -101,7 +102,7 @@ def verify(store: ObjectStore, stubs: Sequence[str], progress: Progress) -> Veri
 
 
 def _bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
-    places = store.names.index.view(
+    places = store.names.view(
         lambda index: [(oid, place.stored) for oid, place in index.locations()]
     )
     return sum(size for oid, size in places if only is None or oid in only)
@@ -213,7 +214,7 @@ def _verify_reflog(store: ObjectStore, report: _Report) -> None:
 
 def _verify_index(store: ObjectStore, report: _Report) -> None:
     """What the index holds must be on the disk, and the other way round."""
-    places: dict[Oid, Location] = store.names.index.view(lambda index: dict(index.locations()))
+    places: dict[Oid, Location] = store.names.view(lambda index: dict(index.locations()))
     lost = [oid for oid in places if oid not in report.intact and str(oid) not in report.damaged]
     for oid in lost:
         report.missing.setdefault(str(oid), "the index has it, and the disk has not")

@@ -4,10 +4,11 @@
 path of the snapshot, what was laid out there and the stat stamp it then had, so that
 `status` need not read what has not been touched:
 
-    entries = "zentries1\n" count:u32  record*  paths  NUL  targets  checksum:32
+    entries = "zentries1\n" snapshot:32 count:u32  record*  paths  NUL  targets  checksum:32
     record  = kind:u8 laid_out:u8 size:u64 mtime_ns:u64 inode:u64 ctime_ns:u64 oid:32
 
-Paths, and the targets of links, are UTF-8, each list joined by NUL bytes. The
+`entries` is replaced before `checkout.json`, and counts only while both name the same
+snapshot. Paths, and the targets of links, are UTF-8, each list joined by NUL bytes. The
 checksum is the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 """
 
@@ -31,7 +32,7 @@ from zoostore.objects.tree import Entry, Kind
 
 FORMAT = 1
 _MAGIC = b"zentries1\n"
-_COUNT = struct.Struct(">I")
+_HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
 _RECORD = struct.Struct(f">BBQQQQ{OID_BYTES}s")
 _TICK_TRIES = 100
 _TICK_SECONDS = 0.002
@@ -157,28 +158,28 @@ class WorkingDirectory:
                 path=str(self._state),
             ) from error
 
-    def tracking(self) -> Tracking | None:
-        """What was laid out; None if the record of it is missing or damaged."""
+    def tracking(self, snapshot: str) -> Tracking | None:
+        """What was laid out of a snapshot; None if the record of it is missing or damaged."""
         try:
             with open(self._entries, "rb") as file:
                 written_ns = os.fstat(file.fileno()).st_mtime_ns
-                return Tracking(_decode(file.read()), written_ns)
+                return Tracking(_decode(file.read(), snapshot), written_ns)
         except (OSError, ValueError, struct.error):
             return None
 
     def record(self, state: CheckoutState, paths: Mapping[str, Tracked]) -> None:
         """Remember a snapshot and what was laid out of it."""
         self.folder.mkdir(exist_ok=True)
-        self.record_paths(paths)
+        self.record_paths(state.snapshot, paths)
         value = {"format": FORMAT, **asdict(state)}
         replace_durably(self._state, json.dumps(value, sort_keys=True, indent=1).encode())
 
-    def record_paths(self, paths: Mapping[str, Tracked]) -> None:
-        """Remember what was laid out, once its stamps lie in the past."""
+    def record_paths(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
+        """Remember what was laid out of a snapshot, once its stamps lie in the past."""
         newest = max((tracked.stamp.newest_ns for tracked in paths.values()), default=0)
         staged = self._entries.with_name(f"entries.{os.getpid()}.tmp")
         with open(staged, "wb", buffering=0) as file:
-            file.write(_encode(paths))
+            file.write(_encode(snapshot, paths))
             _touch_after(file.fileno(), newest)
         os.replace(staged, self._entries)
 
@@ -194,8 +195,8 @@ def _touch_after(descriptor: int, moment_ns: int) -> None:
         os.pwrite(descriptor, _MAGIC[:1], 0)
 
 
-def _encode(paths: Mapping[str, Tracked]) -> bytes:
-    data = bytearray(_MAGIC + _COUNT.pack(len(paths)))
+def _encode(snapshot: str, paths: Mapping[str, Tracked]) -> bytes:
+    data = bytearray(_HEAD.pack(_MAGIC, Oid.parse(snapshot), len(paths)))
     for tracked in paths.values():
         entry, stamp = tracked.entry, tracked.stamp
         times = (stamp.mtime_ns, stamp.inode, stamp.ctime_ns)
@@ -207,11 +208,13 @@ def _encode(paths: Mapping[str, Tracked]) -> bytes:
     return bytes(data)
 
 
-def _decode(data: bytes) -> dict[str, Tracked]:
+def _decode(data: bytes, snapshot: str) -> dict[str, Tracked]:
     if hash_bytes(memoryview(data)[:-OID_BYTES]) != data[-OID_BYTES:]:
         raise ValueError("the record of a checkout's files is damaged")
-    (count,) = _COUNT.unpack_from(data, len(_MAGIC))
-    start = len(_MAGIC) + _COUNT.size
+    magic, recorded, count = _HEAD.unpack_from(data)
+    if magic != _MAGIC or recorded != Oid.parse(snapshot):
+        raise ValueError("the record of a checkout's files is of another snapshot")
+    start = _HEAD.size
     names_at = start + count * _RECORD.size
     texts = data[names_at:-OID_BYTES].decode("utf-8").split("\0")
     targets = iter(texts[count:])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoostore.digest import Oid, hash_bytes
-from zoostore.errors import MalformedObject, NewerFormat, ZooError
+from zoostore.errors import MalformedObject, NewerFormat, UsageError, ZooError
 from zoostore.stubs import check_tag_name, parse_stub
 
 FORMAT = 1
@@ -154,4 +154,7 @@ def _count(value: object, limit: int = 1 << 53) -> int:
 
 def _line(value: object) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8") + b"\n"
+    try:
+        return text.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:
+        raise UsageError("The name of a zoo is not valid Unicode.") from None

@@ -33,6 +33,9 @@ class RemotePack:
         self._local: BinaryIO | None = None
         self._rows: dict[Oid, Packed] | None = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Let go of what was read; it is read again if it is needed again."""
         self._rows = None

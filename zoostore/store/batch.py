@@ -7,7 +7,9 @@ error leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -56,7 +58,8 @@ class Batch:
 
     def __exit__(self, *_: object) -> None:
         if self._pack is not None:
-            self._pack.file.close()
+            with contextlib.suppress(OSError):  # the disk is full: what is left is thrown away
+                self._pack.file.close()
         self._staging.close()
 
     # Taking objects in
@@ -114,7 +117,10 @@ class Batch:
                 out.write(chunk)
             _check_received(oid, size, out.oid(), out.size)
             file.flush()
-        self._stage(oid, staged, size)
+        if self.has(oid):
+            staged.unlink()
+        else:
+            self._stage(oid, staged, size)
 
     def _add_small(self, file: BinaryIO) -> Added:
         data = file.read(self._store.large_object)
@@ -152,7 +158,7 @@ class Batch:
     def publish(self) -> None:
         """Make what came in durable and part of the store, whatever becomes of the rest."""
         self._make_durable()
-        self._store.names.index.update(self._arrivals.index_into)
+        self._store.names.update(self._arrivals.index_into)
         self._arrivals = _Arrivals({}, [])
 
     def commit(self, change: RefChange) -> None:
@@ -188,9 +194,11 @@ class Batch:
     def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, list[Packed]]:
         name, rows = pack.writer.finish()
         with pack.file as file:
-            status = publish(file, pack.path, self._store.layout.pack(name))
+            target = self._store.layout.pack(name)
+            target.parent.mkdir(exist_ok=True)
+            status = publish(file, pack.path, target)
         fsync_directory(self._store.layout.packs)
-        return PackRecord(name, status.st_size, status.st_mtime_ns, status.st_ino), rows
+        return PackRecord.of(name, status), rows
 
 
 class _Arrivals(NamedTuple):
@@ -216,7 +224,11 @@ def _open_regular(path: Path) -> BinaryIO:
     """Open a file that was seen to be a regular one, without waiting if it no longer is."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb", buffering=0)
+        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _changed(path)
+        return open(descriptor, "rb", buffering=0)
     except FileNotFoundError:
         raise _changed(path) from None
     except OSError as error:

@@ -3,7 +3,7 @@
 One database, whose keys begin with a letter:
 
     o oid             -> where the object is, its size, and the stamp of its file
-    p number:u32      -> a pack's name, and the stamp of its file
+    p number:u64      -> a pack's name, and the stamp of its file
     r stub            -> snapshot, files, size, is_partial, is_pulled
     t stub NUL tag    -> snapshot
     m name            -> what the index was derived from
@@ -17,6 +17,7 @@ forked child opens its own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import struct
@@ -38,14 +39,18 @@ T = TypeVar("T")
 
 _VERSION = b"1"
 _FIRST_MAP_BYTES = 1 << 26
-_OBJECT = struct.Struct(">BBIQQQQQ")
+_OBJECT = struct.Struct(">BBQQQQQQ")
 _PACK = struct.Struct(f">{OID_BYTES}sQQQ")
 _REF = struct.Struct(f">{OID_BYTES}sQQ??")
-_NUMBER = struct.Struct(">I")
+_NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">Q")
 _OBJECTS, _PACKS, _REFS, _TAGS, _META = b"o", b"p", b"r", b"t", b"m"
 _CRC_BYTES = 4
+_LOCK_FILE_BYTES = 8192
+_BLOCK = 512
+_LITTLE_SPACE_BYTES = 1 << 20
 _DAMAGE = (
+    lmdb.InvalidParameterError,
     lmdb.CorruptedError,
     lmdb.InvalidError,
     lmdb.VersionMismatchError,
@@ -98,6 +103,16 @@ class Reader:
     def packs(self) -> dict[int, PackRecord]:
         return {_NUMBER.unpack(key)[0]: _decode_pack(value) for key, value in self._items(_PACKS)}
 
+    def pack_named(self, name: Oid) -> PackRecord | None:
+        return self.pack(self._number_of(name))
+
+    def _number_of(self, name: Oid) -> int:
+        """The number that a pack of this name has, or would get."""
+        number = int.from_bytes(name[: _NUMBER.size], "big") or 1
+        while (known := self.pack(number)) is not None and known.name != name:
+            number += 1
+        return number
+
     def ref(self, stub: str) -> RefRecord | None:
         value = self._get(_REFS, stub.encode())
         return _decode_ref(value) if value is not None else None
@@ -139,12 +154,18 @@ class Writer(Reader):
         self._txn.delete(_OBJECTS + oid)
 
     def add_pack(self, record: PackRecord) -> int:
-        """Number a pack; one that has a number keeps it."""
-        packs = self.packs()
-        known = [number for number, pack in packs.items() if pack.name == record.name]
-        number = known[0] if known else max(packs, default=0) + 1
+        """Give a pack its number, which follows from its name: an index made anew has the same."""
+        number = self._number_of(record.name)
         self._put(_PACKS, _NUMBER.pack(number), _PACK.pack(*record))
         return number
+
+    def forget_pack(self, number: int) -> set[Oid]:
+        """Forget a pack and every object in it; those objects."""
+        lost = {oid for oid, location in self.locations() if location.pack == number}
+        for oid in lost:
+            self.forget_object(oid)
+        self._txn.delete(_PACKS + _NUMBER.pack(number))
+        return lost
 
     def set_ref(self, stub: str, record: RefRecord) -> None:
         self._put(_REFS, stub.encode(), _REF.pack(*record))
@@ -204,12 +225,21 @@ def _decode_ref(value: bytes) -> RefRecord:
 
 
 class Index:
-    """An LMDB environment. Get one with `open_index`."""
+    """An LMDB environment. Get one with `open_index`.
+
+    Raises:
+        IndexDamaged: the index cannot be read, or there is none and none can be made.
+        OSError: the disk is full.
+    """
 
     def __init__(self, folder: Path, *, read_only: bool, map_bytes: int) -> None:
         self.folder = folder
         self.read_only = read_only
         self._lock = threading.RLock()
+        if read_only and not _data_size(folder):
+            raise IndexDamaged(f"There is no index in {folder}.")
+        if not read_only:
+            _reserve_lock_file(folder)
         self._environment = lmdb.open(
             os.fspath(folder),
             map_size=max(map_bytes, _data_size(folder)),
@@ -238,8 +268,8 @@ class Index:
                 f"The index in {self.folder} is cut short: {size} bytes of {expected}."
             )
 
-    def close_inherited(self) -> None:
-        """Let go of the parent's environment; no lock of a vanished thread is waited for."""
+    def close(self) -> None:
+        """Let go of the environment. In a forked child no lock can be waited for."""
         self._environment.close()
 
     def view(self, read: Callable[[Reader], T]) -> T:
@@ -248,7 +278,7 @@ class Index:
         Raises:
             IndexDamaged: the index cannot be read.
         """
-        with self._lock, _damage_is_ours(self.folder):
+        with self._lock, _errors_named(self.folder):
             try:
                 return self._view(read)
             except lmdb.MapResizedError:
@@ -267,7 +297,7 @@ class Index:
         Raises:
             IndexDamaged: the index cannot be read.
         """
-        with self._lock, _damage_is_ours(self.folder):
+        with self._lock, _errors_named(self.folder):
             while True:
                 try:
                     with self._environment.begin(write=True) as txn:
@@ -289,6 +319,17 @@ class Index:
             os.truncate(self.folder / "data.mdb", expected)
 
 
+def _reserve_lock_file(folder: Path) -> None:
+    """Give LMDB's lock file its blocks: where the disk is full, to write to its map is a crash."""
+    descriptor = os.open(folder / "lock.mdb", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        missing = os.fstat(descriptor).st_blocks * _BLOCK < _LOCK_FILE_BYTES
+        if missing and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, _LOCK_FILE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
 def _data_size(folder: Path) -> int:
     try:
         return os.stat(folder / "data.mdb").st_size
@@ -297,11 +338,28 @@ def _data_size(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _damage_is_ours(folder: Path) -> Iterator[None]:
+def _errors_named(folder: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
         raise IndexDamaged(f"The index in {folder} is damaged: {error}.") from error
+    except lmdb.Error as error:
+        code = _system_error(error, folder)
+        if code is None:
+            raise
+        raise OSError(code, os.strerror(code), str(folder)) from error
+
+
+def _system_error(error: lmdb.Error, folder: Path) -> int | None:
+    """The number of the system's error behind one of LMDB's, if there is one."""
+    if isinstance(error, lmdb.DiskError):
+        return errno.ENOSPC
+    code = getattr(error, "code", 0)
+    if code == errno.EIO and hasattr(os, "statvfs"):
+        # A write that was cut short, for want of space as a rule, is an I/O error to LMDB.
+        free = os.statvfs(folder)
+        return errno.ENOSPC if free.f_bavail * free.f_frsize < _LITTLE_SPACE_BYTES else code
+    return code if code > 0 else None
 
 
 _open: weakref.WeakValueDictionary[tuple[int, int], Index] = weakref.WeakValueDictionary()
@@ -319,12 +377,13 @@ def open_index(
     with _open_lock:
         index = _open.get(_data_identity(folder))
         if index is None:
+            _close_deleted(folder)
             _close_in_forked_children()
             if not read_only:
                 folder.mkdir(parents=True, exist_ok=True)
             if not is_trustworthy(folder):
                 raise IndexDamaged(f"The index in {folder} was changed by something else.")
-            with _damage_is_ours(folder):
+            with _errors_named(folder):
                 index = Index(folder, read_only=read_only, map_bytes=map_bytes)
             _open[_data_identity(folder)] = index
         return index
@@ -338,6 +397,14 @@ def _data_identity(folder: Path) -> tuple[int, int]:
     return (status.st_dev, status.st_ino)
 
 
+def _close_deleted(folder: Path) -> None:
+    """Let go of an environment whose files were deleted under it, so that new ones can be made."""
+    for identity, index in list(_open.items()):
+        if index.folder == folder:
+            index.close()
+            del _open[identity]
+
+
 @functools.cache
 def _close_in_forked_children() -> None:
     """LMDB must not be used across a fork: the child opens its own environment."""
@@ -349,5 +416,5 @@ def _close_inherited() -> None:
     global _open_lock
     _open_lock = threading.Lock()
     for index in list(_open.values()):
-        index.close_inherited()
+        index.close()
     _open.clear()

@@ -40,7 +40,7 @@ def is_trustworthy(folder: Path) -> bool:
         return True
     # Another process may be between its commit and its note: it will not be for long.
     for _ in range(_TRIES):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
             if (folder / _STAMP).read_text() == _stamp_of(folder):
                 return True
         time.sleep(_PAUSE_SECONDS)
@@ -59,4 +59,7 @@ def _survives_reading(folder: Path) -> bool:
     import subprocess
 
     command = [sys.executable, "-c", _READ_THROUGH, os.fspath(folder)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:  # what cannot be found out is not trusted
+        return False

@@ -58,7 +58,7 @@ class Layout:
         except UnicodeDecodeError:
             line = "(not text)"
         word, _, number = line.strip().partition(" ")
-        if word != "zoostore" or not number.isdigit():
+        if word != "zoostore" or not (number.isascii() and number.isdigit()):
             raise NoStore(
                 f"{self.root} is not a store: its format file says {line[:40]!r}.",
                 path=str(self.root),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TypeVar
 
 from zoostore.digest import Oid
 from zoostore.errors import NoStore, ReadOnlyStore
-from zoostore.store.index import Index, Reader, Writer
+from zoostore.store.index import IndexDamaged, Reader, Writer
 from zoostore.store.layout import Layout
 from zoostore.store.opening import IndexOpener
 from zoostore.store.records import ObjectKind, RefChange, RefRecord
 from zoostore.store.reflog import Reflog
+
+T = TypeVar("T")
 
 
 class Names:
@@ -39,9 +42,27 @@ class Names:
         self._index = self._opener.open()
 
     @property
-    def index(self) -> Index:
-        """The index, as it was when the store was opened or refreshed, or newer."""
-        return self._index
+    def index_is_read_only(self) -> bool:
+        return self._index.read_only
+
+    def view(self, read: Callable[[Reader], T]) -> T:
+        """What `read` makes of the index; it must not keep the reader."""
+        try:
+            return self._index.view(read)
+        except IndexDamaged:
+            self._index = self._opener.make_anew()
+            return self._index.view(read)
+
+    def update(self, change: Callable[[Writer], T]) -> T:
+        """What `change` returns, after all it wrote was committed, or nothing of it.
+
+        `change` may be called more than once, each time from the start.
+        """
+        try:
+            return self._index.update(change)
+        except IndexDamaged:
+            self._index = self._opener.make_anew()
+            return self._index.update(change)
 
     def require_writable(self) -> None:
         """Refuse to go on where nothing can be written.
@@ -57,15 +78,15 @@ class Names:
 
     def ref(self, stub: str) -> RefRecord | None:
         """What a name points to."""
-        return self._index.view(lambda index: index.ref(stub))
+        return self.view(lambda index: index.ref(stub))
 
     def refs(self) -> dict[str, RefRecord]:
         """Every name and what it points to, in the order of names."""
-        return self._index.view(lambda index: dict(index.refs()))
+        return self.view(lambda index: dict(index.refs()))
 
     def tags(self, stub: str) -> dict[str, Oid]:
         """The tags of a name."""
-        return self._index.view(lambda index: index.tags(stub))
+        return self.view(lambda index: index.tags(stub))
 
     def snapshots_from(self, prefix: str) -> list[Oid]:
         """The snapshots whose ids begin with these hex digits."""
@@ -78,7 +99,7 @@ class Names:
                 if location.kind is ObjectKind.SNAPSHOT and oid.hex().startswith(prefix)
             ]
 
-        return self._index.view(read)
+        return self.view(read)
 
     def change(self, change: RefChange, prepare: Callable[[Writer], None] = lambda _: None) -> None:
         """Record a change of a ref or a tag.
@@ -93,4 +114,4 @@ class Names:
         from zoostore.store.refs import record_change
 
         self.require_writable()
-        record_change(self._index, self.reflog, change, prepare)
+        record_change(self, self.reflog, change, prepare)

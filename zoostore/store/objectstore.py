@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent, MissingObject
-from zoostore.files.staging import Staging, random_name
+from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
-from zoostore.store.derive import index_packs, read_rows
+from zoostore.store.derive import index_packs
+from zoostore.store.index import Writer
+from zoostore.store.mending import intact_record, mend_pack, set_aside
 from zoostore.store.names import Names
-from zoostore.store.packs import PackReader, check_object, oid_of
-from zoostore.store.records import Location, ObjectKind, PackRecord
+from zoostore.store.packs import PackReader, check_object
+from zoostore.store.records import Location, ObjectKind
 
 LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
 
 
-class _OpenPack(NamedTuple):
-    """A pack being read, and whether its file is as it was when it was written."""
-
-    reader: PackReader
-    is_trusted: bool
-
-
 class ObjectStore:
     """An open store.
+
+    What is found damaged is set aside, so that a good copy can take its place: a loose
+    object's file, or a whole pack, whose intact objects are packed anew.
 
     Args:
         names: its refs and tags, with the index.
         large_object: objects of at least this many bytes are kept loose.
+        mends: whether to set aside what is damaged, and to note what is learned.
     """
 
-    def __init__(self, names: Names, *, large_object: int = LARGE_OBJECT) -> None:
+    def __init__(
+        self, names: Names, *, large_object: int = LARGE_OBJECT, mends: bool = True
+    ) -> None:
         self.names = names
         self.layout = names.layout
         self.large_object = large_object
-        self._packs: dict[int, _OpenPack] = {}
+        self._mends = mends and not names.read_only
+        self._packs: dict[int, PackReader] = {}
+        self._intact_packs: set[int] = set()
+
+    def without_mending(self) -> ObjectStore:
+        """The same store, to be looked at and left as it is."""
+        return ObjectStore(self.names, large_object=self.large_object, mends=False)
 
     def staging(self) -> Staging:
         """A new folder for writes in progress, on the store's file system."""
@@ -51,21 +60,23 @@ class ObjectStore:
 
     def location(self, oid: Oid) -> Location | None:
         """Where an object is, or None. Its content is not looked at."""
-        return self.names.index.view(lambda index: index.location(oid))
+        return self.names.view(lambda index: index.location(oid))
 
     def has(self, oid: Oid) -> bool:
-        """Whether the object is here and, as far as its file's stamp can tell, intact."""
+        """Whether the object is here and, as far as its file's stamp can tell, intact.
+
+        What another machine packed a moment ago may not be seen yet; reading it would.
+        """
         try:
-            location = self._intact_location(oid)
+            return self._intact_location(oid) is not None
         except DamagedContent:
             return False
-        return location is not None
 
     def _intact_location(self, oid: Oid) -> Location | None:
-        """Where an object is, after a look at its file.
+        """Where an object is, after a look at the stamp of its file.
 
         Raises:
-            DamagedContent: its file changed, and holds other bytes; it was set aside.
+            DamagedContent: it is loose, its file changed, and holds other bytes.
         """
         location = self.location(oid)
         if location is None:
@@ -73,62 +84,21 @@ class ObjectStore:
             return self._verify_loose(oid) if self.layout.loose(oid).exists() else None
         if location.is_loose:
             return self._check_loose(oid, location)
-        if not self._pack(oid, location).is_trusted:
-            self._read_packed(oid, location)
-        return location
-
-    def _check_loose(self, oid: Oid, location: Location) -> Location | None:
-        path = self.layout.loose(oid)
-        try:
-            status = os.stat(path)
-        except FileNotFoundError:
-            self._forget(oid)
-            return None
-        if (status.st_size, status.st_mtime_ns, status.st_ino) == (
-            location.size,
-            location.mtime_ns,
-            location.inode,
-        ):
+        if self._pack_is_intact(location.pack):
             return location
-        return self._verify_loose(oid)
+        return self.location(oid)
 
-    def _verify_loose(self, oid: Oid) -> Location:
-        path = self.layout.loose(oid)
-        with open(path, "rb", buffering=0) as file:
-            got, size = hash_descriptor(file.fileno())
-            status = os.fstat(file.fileno())
-        if got != oid:
-            aside = self._quarantine(oid)
-            raise DamagedContent(
-                f"The object {oid} is damaged: its {size} bytes have the id {got}. {aside}",
-                oid=str(oid),
-                path=str(path),
+    def _require(self, oid: Oid) -> Location:
+        location = self._intact_location(oid)
+        if location is None and self._mends:
+            # Another machine, or a process that was killed, may have packed it.
+            self.names.update(lambda index: index_packs(index, self.layout))
+            location = self._intact_location(oid)
+        if location is None:
+            raise MissingObject(
+                f"The object {oid} is not in the store {self.layout.root}.", oid=str(oid)
             )
-        location = Location.loose(status)
-        self._remember(oid, location)
         return location
-
-    def _quarantine(self, oid: Oid) -> str:
-        if self.names.read_only:
-            return "The store is read-only, so it was left where it is."
-        self.layout.quarantine.mkdir(exist_ok=True)
-        aside = self.layout.quarantine / f"{oid}.{random_name(4)}"
-        os.replace(self.layout.loose(oid), aside)
-        self._forget(oid)
-        return f"It was set aside as {aside}, and nothing was taken from it."
-
-    def _index_new_packs(self) -> None:
-        """Index what another machine, or a process that was killed, packed."""
-        if not self.names.index.read_only:
-            self.names.index.update(lambda index: index_packs(index, self.layout))
-
-    def _remember(self, oid: Oid, location: Location) -> None:
-        if not self.names.index.read_only:
-            self.names.index.update(lambda index: index.set_locations([(oid, location)]))
-
-    def _forget(self, oid: Oid) -> None:
-        if not self.names.index.read_only:
-            self.names.index.update(lambda index: index.forget_object(oid))
 
     # Reading objects
 
@@ -174,69 +144,97 @@ class ObjectStore:
                 f"The object {oid} is no {kind.name.lower()}, but a {location.kind.name.lower()}.",
                 oid=str(oid),
             )
-        return self._read_packed(oid, location, verify=True)
+        return self._read_packed(oid, location)
 
-    def _require(self, oid: Oid) -> Location:
-        location = self._intact_location(oid)
-        if location is None:
-            self._index_new_packs()
-            location = self._intact_location(oid)
-        if location is None:
-            raise MissingObject(
-                f"The object {oid} is not in the store {self.layout.root}.", oid=str(oid)
-            )
-        return location
+    # Loose objects
 
     def _open_loose(self, oid: Oid) -> BinaryIO:
         return open(self.layout.loose(oid), "rb")
 
-    def _read_packed(self, oid: Oid, location: Location, *, verify: bool = False) -> bytes:
+    def _check_loose(self, oid: Oid, location: Location) -> Location | None:
         try:
-            pack = self._pack(oid, location)
-            data = pack.reader.read(location.offset, location.stored)
-            if verify or not pack.is_trusted:
-                check_object(oid, location.kind, data, str(pack.reader.path))
-        except DamagedContent as error:
-            self._forget(oid)
-            copy = self._copy_elsewhere(oid, location.pack)
-            if copy is None:
-                raise error
-            return copy
-        return data
-
-    def _copy_elsewhere(self, oid: Oid, damaged_pack: int) -> bytes | None:
-        """An intact copy in another pack: one written when this one was found damaged."""
-        for number, record in self.names.index.view(lambda index: index.packs()).items():
-            path = self.layout.pack(record.name)
-            if number == damaged_pack or not path.exists():
-                continue
-            with PackReader(path) as pack:
-                for row in read_rows(pack):
-                    data = pack.read(row.offset, row.stored) if row.oid == oid else b""
-                    if row.oid == oid and oid_of(row.kind, data) == oid:
-                        self._remember(oid, Location.packed(number, row))
-                        return data
-        return None
-
-    def _pack(self, oid: Oid, location: Location) -> _OpenPack:
-        pack = self._packs.get(location.pack)
-        if pack is None:
-            record = self.names.index.view(lambda index: index.pack(location.pack))
-            pack = self._packs[location.pack] = self._open_pack(oid, record)
-        return pack
-
-    def _open_pack(self, oid: Oid, record: PackRecord | None) -> _OpenPack:
-        if record is None:
-            raise MissingObject(f"The pack of the object {oid} is not known.", oid=str(oid))
-        path = self.layout.pack(record.name)
-        try:
-            reader = PackReader(path)
+            status = os.stat(self.layout.loose(oid))
         except FileNotFoundError:
-            raise MissingObject(
-                f"The object {oid} was in the pack {path}, which is gone.",
+            self._note(lambda index: index.forget_object(oid))
+            return None
+        return location if location.is_of(status) else self._verify_loose(oid)
+
+    def _verify_loose(self, oid: Oid) -> Location:
+        path = self.layout.loose(oid)
+        with open(path, "rb", buffering=0) as file:
+            got, size = hash_descriptor(file.fileno())
+            location = Location.loose(os.fstat(file.fileno()))
+        if got != oid:
+            raise DamagedContent(
+                f"The object {oid} is damaged: its {size} bytes have the id {got}. "
+                f"{self._set_aside(oid)}",
                 oid=str(oid),
                 path=str(path),
-            ) from None
-        status = reader.status()
-        stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
-        return _OpenPack(reader, stamp == (record.size, record.mtime_ns, record.inode))
+            )
+        self._note(lambda index: index.set_locations([(oid, location)]))
+        return location
+
+    def _set_aside(self, oid: Oid) -> str:
+        if not self._mends:
+            return "It was left where it is."
+        aside = set_aside(self.layout, self.layout.loose(oid), str(oid))
+        self._note(lambda index: index.forget_object(oid))
+        return f"It was set aside as {aside}, and nothing was taken from it."
+
+    # Packs
+
+    def _pack_is_intact(self, number: int) -> bool:
+        """Whether a pack's file is as it was written. If it is not, it is set aside.
+
+        Where nothing may be set aside, each object is checked as it is read.
+        """
+        if number in self._intact_packs:
+            return True
+        record = self.names.view(lambda index: index.pack(number))
+        seen = intact_record(self.layout, record) if record else None
+        if seen is None and self._mends:
+            self._set_pack_aside(number)
+            return False
+        if seen is not None and seen != record:
+            self._note(lambda index: index.add_pack(seen))
+        self._intact_packs.add(number)
+        return True
+
+    def _read_packed(self, oid: Oid, location: Location, *, again: bool = True) -> bytes:
+        pack = self._pack(oid, location.pack)
+        data = pack.read(location.offset, location.stored)
+        try:
+            check_object(oid, location.kind, data, str(pack.path))
+        except DamagedContent:
+            if not (self._mends and again):
+                raise
+            self._set_pack_aside(location.pack)
+            copy = self.location(oid)
+            if copy is None:
+                raise
+            return self._read_packed(oid, copy, again=False)
+        return data
+
+    def _pack(self, oid: Oid, number: int) -> PackReader:
+        if number not in self._packs:
+            record = self.names.view(lambda index: index.pack(number))
+            try:
+                if record is None:
+                    raise FileNotFoundError
+                self._packs[number] = PackReader(self.layout.pack(record.name))
+            except FileNotFoundError:
+                raise MissingObject(
+                    f"The object {oid} was in a pack that is gone.", oid=str(oid)
+                ) from None
+        return self._packs[number]
+
+    def _set_pack_aside(self, number: int) -> None:
+        self._packs.pop(number, None)
+        self._intact_packs.discard(number)
+        mend_pack(self.names, number)
+
+    def _note(self, change: Callable[[Writer], object]) -> None:
+        """Note what was learned, where that can be done: it would only be learned again."""
+        if self._mends and not self.names.index_is_read_only:
+            with contextlib.suppress(OSError):
+                self.names.update(change)

@@ -32,7 +32,7 @@ class IndexOpener:
             index = open_index(self._folder(), read_only=self._is_read_only())
             self._bring_up_to_date(index)
         except (IndexDamaged, FileNotFoundError):
-            return self._make_anew()
+            return self.make_anew()
         return index
 
     def _folder(self) -> Path:
@@ -50,7 +50,7 @@ class IndexOpener:
         )
         size = self._reflog.size()
         is_ours = is_current and position.length <= size and self._reflog.continues(position)
-        if is_ours and position.length == size:
+        if is_ours and not any(self._reflog.read(position.length)):
             return
         if index.read_only:
             raise IndexDamaged(f"The index in {index.folder} is behind.")
@@ -68,7 +68,8 @@ class IndexOpener:
 
         rebuild(index, self._layout, self._reflog)
 
-    def _make_anew(self) -> Index:
+    def make_anew(self) -> Index:
+        """An index made from nothing, in place of one that is damaged or cannot be had."""
         import shutil
         import tempfile
 

@@ -223,7 +223,8 @@ class PackReader:
             offset += stored
 
     def _is_intact(self, row: Packed) -> bool:
-        if row.encoding != RAW or row.kind not in ObjectKind._value2member_map_:
+        is_known = row.encoding == RAW and row.kind in ObjectKind._value2member_map_
+        if not is_known or row.stored != row.size:
             return False
         data = self.read(row.offset, row.stored)
         try:

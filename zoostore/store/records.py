@@ -56,6 +56,11 @@ class Location(NamedTuple):
     def is_loose(self) -> bool:
         return self.pack == _LOOSE
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether a loose object's file still has the stamp it had."""
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+        return stamp == (self.size, self.mtime_ns, self.inode)
+
     @classmethod
     def loose(cls, status: os.stat_result) -> Location:
         """The location of a loose blob whose file has just been verified."""
@@ -75,6 +80,10 @@ class PackRecord(NamedTuple):
     size: int
     mtime_ns: int
     inode: int
+
+    @classmethod
+    def of(cls, name: Oid, status: os.stat_result) -> PackRecord:
+        return cls(name, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 class RefRecord(NamedTuple):

@@ -113,7 +113,7 @@ class Reflog:
         The caller holds the index's write transaction, which keeps lines apart.
         """
         line = encode_change(change)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             # A line that a crash cut off must not swallow this one.
             end = os.lseek(descriptor, 0, os.SEEK_END)

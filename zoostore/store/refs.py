@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, TagExists
-from zoostore.store.index import Index, Reader, Writer
+from zoostore.store.index import Reader, Writer
 from zoostore.store.records import Position, RefChange, RefRecord
 from zoostore.store.reflog import Reflog
 
@@ -40,8 +41,12 @@ def catch_up(index: Writer, reflog: Reflog) -> None:
         index.set_reflog_position(position)
 
 
+class _Index(Protocol):
+    def update(self, change: Callable[[Writer], RefChange], /) -> RefChange: ...
+
+
 def record_change(
-    index: Index, reflog: Reflog, change: RefChange, prepare: Callable[[Writer], None]
+    index: _Index, reflog: Reflog, change: RefChange, prepare: Callable[[Writer], None]
 ) -> RefChange:
     """Change a ref or set a tag, if it still is what the change says it was.
 

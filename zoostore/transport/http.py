@@ -41,6 +41,9 @@ class HttpFiles:
         # What is hashed is the file, not what a server makes of it on the way.
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "zoostore"})
 
+    def __del__(self) -> None:
+        self._session.close()
+
     @property
     def address(self) -> str:
         parts = urlsplit(self._url)

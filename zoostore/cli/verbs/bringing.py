@@ -147,8 +147,8 @@ def _tell_pulled(pulled: Pulled, *, would: bool = False) -> None:
     origin = f" from {pulled.source}" if pulled.source else ""
     say(
         f"{verb} {plural(pulled.downloaded_files, 'file')} ({size(pulled.downloaded_bytes)})"
-        f"{origin}; {plural(pulled.reused_files, 'file')} ({size(pulled.reused_bytes)}) "
-        f"{'are' if would else 'were'} here"
+        f"{origin}; already here: {plural(pulled.reused_files, 'file')} "
+        f"({size(pulled.reused_bytes)})"
     )
 
 

@@ -1,0 +1,104 @@
+"""Mending: what is damaged is set aside, and what is intact beside it is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from zoostore.digest import Oid, hash_descriptor
+from zoostore.errors import DamagedContent
+from zoostore.files.staging import Staging, fsync_directory, publish, random_name
+from zoostore.store.derive import pack_files, read_rows
+from zoostore.store.index import Writer
+from zoostore.store.layout import Layout
+from zoostore.store.names import Names
+from zoostore.store.packs import PackReader, PackWriter, check_object
+from zoostore.store.records import Location, Packed, PackRecord
+
+
+def set_aside(layout: Layout, path: Path, name: str) -> Path:
+    """Move a damaged file into the quarantine folder; where it is now."""
+    layout.quarantine.mkdir(exist_ok=True)
+    aside = layout.quarantine / f"{name}.{random_name(4)}"
+    os.replace(path, aside)
+    return aside
+
+
+def intact_record(layout: Layout, record: PackRecord) -> PackRecord | None:
+    """What to know of a pack whose file is intact; None if it is not, or gone.
+
+    The stamp is believed; where it is another, the whole file is read.
+    """
+    try:
+        with PackReader(layout.pack(record.name)) as pack:
+            seen = PackRecord.of(record.name, pack.status())
+            if seen == record:
+                return record
+            pack.table()
+            return seen if hash_descriptor(pack.fileno())[0] == record.name else None
+    except (FileNotFoundError, DamagedContent):
+        return None
+
+
+def mend_pack(names: Names, number: int) -> None:
+    """Set a damaged pack aside, after packing anew what is intact in it.
+
+    What was not intact is found in another pack if one has it, and is missing otherwise.
+    """
+    record = names.view(lambda index: index.pack(number))
+    if record is None:
+        return
+    layout = names.layout
+    path = layout.pack(record.name)
+    kept = _pack_anew(layout, path) if path.exists() else None
+    if kept is not None and kept[0].name == record.name:
+        return  # somebody else has mended it in the meantime
+    if path.exists():
+        set_aside(layout, path, path.name)
+
+    def replace(index: Writer) -> None:
+        lost = index.forget_pack(number)
+        if kept is not None:
+            lost -= {row.oid for row in kept[1]}
+            _index_rows(index, *kept)
+        _index_copies(index, layout, lost)
+
+    names.update(replace)
+
+
+def _pack_anew(layout: Layout, path: Path) -> tuple[PackRecord, list[Packed]] | None:
+    """A new pack with the intact objects of another, in the same order; None if there are none."""
+    staging = Staging(layout.tmp)
+    try:
+        with PackReader(path) as pack, staging.new_file() as (file, staged):
+            writer = PackWriter(file)
+            for row in sorted(read_rows(pack), key=lambda row: row.offset):
+                data = pack.read(row.offset, row.stored)
+                try:
+                    check_object(row.oid, row.kind, data, str(path))
+                except DamagedContent:
+                    continue
+                writer.add(row.oid, row.kind, data)
+            if not len(writer):
+                return None
+            name, rows = writer.finish()
+            status = publish(file, staged, layout.pack(name))
+        fsync_directory(layout.packs)
+        return PackRecord.of(name, status), rows
+    finally:
+        staging.close()
+
+
+def _index_rows(index: Writer, record: PackRecord, rows: list[Packed]) -> None:
+    number = index.add_pack(record)
+    index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+
+
+def _index_copies(index: Writer, layout: Layout, wanted: set[Oid]) -> None:
+    """Look for objects in every pack there is."""
+    for name, path in pack_files(layout) if wanted else ():
+        with PackReader(path) as pack:
+            rows = [row for row in read_rows(pack) if row.oid in wanted]
+        if rows:
+            known = index.pack_named(name)
+            _index_rows(index, known or PackRecord(name, 0, 0, 0), rows)
