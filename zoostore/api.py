@@ -6,6 +6,7 @@ what is below need not.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -176,12 +177,12 @@ class Store:
         parsed, chosen = _parsed(stub), selector(include, exclude)
         with errors_named():
             store = self._writable()
-            sources = self._sources()
-            if dry_run:
-                todo = plan_pull(store, sources, parsed, chosen)
-                return todo if isinstance(todo, Pulled) else todo.summary()
-            now = int(time.time())
-            return pull(store, sources, parsed, chosen, now, self._progress, force=force)
+            with self._sources() as sources:
+                if dry_run:
+                    todo = plan_pull(store, sources, parsed, chosen)
+                    return todo if isinstance(todo, Pulled) else todo.summary()
+                now = int(time.time())
+                return pull(store, sources, parsed, chosen, now, self._progress, force=force)
 
     def checkout(
         self,
@@ -297,7 +298,8 @@ class Store:
             entry = entry_at(store, self._find(stub), path)
             missing = missing_blobs(store, {path: entry})
             if missing:
-                complete(store, self._sources(), missing, self._progress)
+                with self._sources() as sources:
+                    complete(store, sources, missing, self._progress)
             return store.open(entry.oid)
 
     def status(self, directory: str | PathLike[str] = ".") -> Status:
@@ -343,12 +345,19 @@ class Store:
             return du(self._opened(), names)
 
     def verify(self, stubs: Iterable[str] = ()) -> Verified:
-        """Read everything again, or what some models need, and say what is damaged or missing."""
+        """Read everything again, or what some models need, and say what is damaged or missing.
+
+        Nothing is changed but what the index believes: after a finding, every object is
+        looked at again before it is used, so that what is damaged is found and replaced.
+        """
         from zoostore.ops.verify import verify
 
         with errors_named():
             names = [self._find(stub).stub for stub in stubs]
-            return verify(self._opened(), names, self._progress)
+            found = verify(self._opened(), names, self._progress)
+            if not found.is_clean and not self._opened().names.read_only:
+                self._opened().distrust_all()
+            return found
 
     # Publishing, and remotes
 
@@ -400,7 +409,8 @@ class Store:
                 if zoo.name == remote:
                     if zoo.needs_network and self._is_offline():
                         raise NeededNetwork(f"The remote {remote} was not asked: offline.")
-                    return list(zoo.catalog.values())
+                    with contextlib.closing(zoo):
+                        return list(zoo.catalog.values())
         raise UnknownRemote(f"There is no remote {remote!r}.", name=remote)
 
     # How the store is opened
@@ -483,19 +493,30 @@ class Store:
         self, store: ObjectStore, stub: Stub, options: CheckoutOptions
     ) -> tuple[Found, Pulled]:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
-        from zoostore.errors import MissingObject, UnknownRevision, UnknownStub
+        from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
         from zoostore.ops.history import find
         from zoostore.ops.pull import bring_here, pull
+        from zoostore.stubs import Stub
 
+        now, chosen = int(time.time()), options.selector()
+        damage = None
         try:
             found = find(store, stub)
-        except (UnknownStub, UnknownRevision, MissingObject):
+            # From here on exactly this snapshot is meant, whatever a source has now.
+            stub = Stub(found.stub, str(found.id))
+            if options.verify:
+                store.distrust_all()
+            return found, bring_here(store, self._sources, found, chosen, now, self._progress)
+        except (UnknownStub, UnknownRevision):
             store.names.require_writable()
-            now = int(time.time())
-            chosen = options.selector()
-            pulled = pull(store, self._sources(), stub, chosen, now, self._progress)
-            return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
-        return found, bring_here(store, self._sources, found, options.selector(), self._progress)
+        except DamagedContent as error:  # a tree or the snapshot itself: a source may have it
+            damage = error
+        try:
+            with self._sources() as sources:
+                pulled = pull(store, sources, stub, chosen, now, self._progress)
+        except (UnknownStub, UnknownRevision) as error:
+            raise damage or error from None
+        return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
 
     @staticmethod
     def _note(message: str, metadata: Mapping[str, str] | None, moment: int | None) -> Note:

@@ -328,9 +328,10 @@ def read_checkout(folder: Path) -> tuple[dict[str, Any], dict[str, CheckedOut]]:
     data = (folder / ".zoostore" / "entries").read_bytes()
     must(data[:10] == b"zentries1\n", "it begins as entries")
     must(blake3(data[:-32]).digest() == data[-32:], "the checksum is right")
-    (count,) = struct.unpack_from(">I", data, 10)
-    records = list(CHECKED_OUT.iter_unpack(data[14 : 14 + 66 * count]))
-    texts = data[14 + 66 * count : -32].split(b"\0")
+    must(data[10:42].hex() == state["snapshot"], "it is of the snapshot")
+    (count,) = struct.unpack_from(">I", data, 42)
+    records = list(CHECKED_OUT.iter_unpack(data[46 : 46 + 66 * count]))
+    texts = data[46 + 66 * count : -32].split(b"\0")
     targets = iter(texts[count:])
     found = {}
     for path, (kind, laid_out, size, mtime, inode, ctime, oid) in zip(texts, records, strict=False):

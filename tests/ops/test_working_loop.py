@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from zoostore import Store
-from zoostore.errors import Diverged, NotACheckout, NothingToCommit, UnknownRevision, UsageError
+from zoostore.errors import (
+    CannotAdd,
+    Diverged,
+    NotACheckout,
+    NothingToCommit,
+    UnknownRevision,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from conftest import Content, LayOut
@@ -168,6 +175,15 @@ EDITS: dict[str, tuple[Callable[[Path], None], Seen]] = {
             deleted=("docs/a.md", "docs/b.md"),
             untracked=("docs",),
             added=("docs",),
+            removed=("docs/a.md", "docs/b.md"),
+        ),
+    ),
+    "folder replaced by a file, beside a new empty folder": (
+        put(docs=b"all in one", void=None),
+        Seen(
+            deleted=("docs/a.md", "docs/b.md"),
+            untracked=("docs", "void/"),
+            added=("docs", "void"),
             removed=("docs/a.md", "docs/b.md"),
         ),
     ),
@@ -510,7 +526,7 @@ def test_a_file_put_where_globs_left_a_folder_out_is_refused_or_replaces_it(
 
     try:
         store.commit(checkout, message="a file for a folder")
-    except UsageError:
+    except CannotAdd:
         assert len(store.log(STUB)) == 1
     assert store.verify().is_clean
 

@@ -57,9 +57,9 @@ def run(arguments: Sequence[str]) -> int:
             list(arguments), prog_name="zoostore", standalone_mode=False, obj=settings
         )
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has had enough. Nothing more is to be flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):
+        # Whoever read has had enough (which click, when it notices first, ends with an exit).
+        _give_up_stdout()
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         message = "Interrupted. The store is as it was, and what had fully arrived is kept."
@@ -71,6 +71,11 @@ def run(arguments: Sequence[str]) -> int:
 
         _show_traceback(settings)
         return _fail(settings, error.kind, error.message, hint(error), error.exit_code)
+    except OSError as error:  # of a file, the library says so itself: this is of stdout
+        _show_traceback(settings)
+        _give_up_stdout()
+        message = f"What there is to say cannot be written: {error.strerror}."
+        return _fail(settings, "file_system", message, "Look where stdout leads.", 1)
     except Exception as error:
         _show_traceback(settings)
         message = f"zoostore itself failed: {type(error).__name__}: {error}."
@@ -96,6 +101,11 @@ def _fail(settings: Settings, kind: str, message: str, hint: str, exit_code: int
         text = f"error: {message} {hint}".rstrip()
         click.echo("\n".join(map(printable, text.split("\n"))), err=True)
     return exit_code
+
+
+def _give_up_stdout() -> None:
+    """Write to nowhere from now on: what is still buffered would fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_traceback(settings: Settings) -> None:

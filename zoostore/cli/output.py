@@ -72,7 +72,10 @@ def moment(seconds: int) -> str:
     """A time for a person, in their own zone."""
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    except (ValueError, OverflowError, OSError):  # a snapshot may say any time it likes
+        return f"{seconds} seconds after 1970"
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

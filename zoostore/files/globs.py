@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zoostore.errors import UsageError
+from zoostore.objects.tree import Kind
+
+Selector = Callable[[str, Kind], bool]
+"""Whether a path of a kind is chosen."""
 
 
-def selector(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path is chosen: by any of `include` (all if there is none), by none of `exclude`.
+def selector(include: Sequence[str], exclude: Sequence[str]) -> Selector:
+    """Choose what fits any of `include` (all if there is none), and none of `exclude`.
 
     A pattern without a slash fits a name in any folder; one with a slash is anchored
     at the top; `**` crosses folders; a folder's pattern takes all it holds.
@@ -17,7 +21,7 @@ def selector(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], 
         UsageError: a pattern cannot be read.
     """
     if not include and not exclude:
-        return lambda _: True
+        return lambda path, kind: True
     import pathspec
 
     try:
@@ -25,4 +29,9 @@ def selector(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], 
         excluded = pathspec.GitIgnoreSpec.from_lines(exclude)
     except ValueError as error:
         raise UsageError(f"A glob cannot be read: {error}.") from error
-    return lambda path: (not include or included.match_file(path)) and not excluded.match_file(path)
+
+    def is_chosen(path: str, kind: Kind) -> bool:
+        name = path + "/" if kind is Kind.DIRECTORY else path
+        return (not include or included.match_file(name)) and not excluded.match_file(name)
+
+    return is_chosen

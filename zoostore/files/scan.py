@@ -107,12 +107,15 @@ def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] =
     for item in kept:
         _check_kind(root, item)
     try:
-        for names in _names_by_folder([*(item.path for item in kept), *beside]).values():
+        folders = _names_by_folder([*(item.path for item in kept), *beside])
+        for names in folders.values():
             for name in names:
                 check_name(name)
             check_siblings(names)
         for item in kept:
             check_path(item.path)
+            if item.path in folders and item.kind is not Kind.DIRECTORY:
+                raise UnsafePath(f"{item.path!r} stands where the snapshot has a folder.")
             if item.kind is Kind.LINK:
                 check_link(item.path, item.target)
     except UnsafePath as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoostore.digest import Oid
-from zoostore.errors import UsageError
+from zoostore.errors import DamagedContent, UsageError
 from zoostore.files.scan import Found, require_keepable, scan
-from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, build, totals
+from zoostore.objects.listing import EMPTY_DIRECTORY, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
-from zoostore.ops.recording import Note, Recorded, record
+from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
@@ -31,7 +31,8 @@ def add(
         listing = take_in(batch, directory, found, progress)
         parent = store.names.ref(stub.name)
         old = parent.snapshot if parent else None
-        if old is not None and _says_the_same(store, old, listing, note):
+        root = put_trees(batch, listing).root
+        if old is not None and _says_the_same(store, old, root, note):
             batch.publish()
             files, size = totals(listing)
             before = store.snapshot(old).parents
@@ -78,10 +79,13 @@ def _check_directory(store: ObjectStore, directory: Path) -> None:
         )
 
 
-def _says_the_same(store: ObjectStore, snapshot: Oid, listing: Listing, note: Note) -> bool:
-    current = store.snapshot(snapshot)
+def _says_the_same(store: ObjectStore, snapshot: Oid, tree: Oid, note: Note) -> bool:
+    try:
+        current = store.snapshot(snapshot)
+    except DamagedContent:  # what is added takes its place
+        return False
     return (
-        current.tree == build(listing).root
+        current.tree == tree
         and note.message in ("", current.message)
         and (not note.metadata or dict(note.metadata) == dict(current.metadata))
     )

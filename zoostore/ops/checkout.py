@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import (
-    DamagedContent,
     DirectoryNotEmpty,
     LinkModeUnavailable,
     UnsafePath,
     UsageError,
 )
-from zoostore.files.globs import selector
+from zoostore.files.globs import Selector, selector
 from zoostore.files.links import (
     AUTO,
     COPY,
@@ -70,7 +69,7 @@ class CheckoutOptions:
             raise UsageError(f"There is no link mode {self.link!r}; there are {LINK_MODES}.")
         self.selector()
 
-    def selector(self) -> Callable[[str], bool]:
+    def selector(self) -> Selector:
         return selector(self.include, self.exclude)
 
 
@@ -124,8 +123,6 @@ def checkout(
     _check_platform(wanted)
     todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
     todo.require_no_conflicts(directory)
-    if options.verify:
-        _verify(store, todo)
     previous = working.state().link if working.is_checkout() else COPY
     layer = _Layer(store, options, previous, progress)
     if directory.exists():
@@ -175,24 +172,6 @@ def _check_platform(wanted: Listing) -> None:
             reason = why_not_on_windows(name)
             if reason:
                 raise UnsafePath(f"{path!r} cannot be laid out here: {name!r} {reason}.", path=path)
-
-
-def _verify(store: ObjectStore, todo: Plan) -> None:
-    for path, entry in todo.write.items():
-        if entry.kind.is_file:
-            with store.open(entry.oid) as file:
-                got = _hash(file.fileno()) if store.loose_path(entry.oid) else entry.oid
-            if got != entry.oid:
-                raise DamagedContent(
-                    f"The object {entry.oid} of {path} is damaged: its bytes have the id {got}. "
-                    "Nothing was laid out.",
-                    oid=str(entry.oid),
-                    path=path,
-                )
-
-
-def _hash(descriptor: int) -> Oid:
-    return hash_descriptor(descriptor)[0]
 
 
 def _record(
@@ -276,6 +255,8 @@ class _Layer:
                 laid[path] = _laid(entry, target)
         finally:
             staging.close()
+            if not working.is_checkout():
+                _remove_if_empty(working.folder)
         return {**todo.left_out, **todo.keep, **laid}
 
     def _lay_all(self, root: Path, entries: Mapping[str, Entry], stage: Path) -> dict[str, Tracked]:
@@ -298,6 +279,7 @@ class _Layer:
     def _lay(self, entry: Entry, target: Path, stage: Path) -> None:
         if entry.kind is Kind.LINK:
             os.symlink(entry.target, target)
+            self._progress.advance(entry.size)
             return
         source = self._store.loose_path(entry.oid)
         permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
@@ -363,10 +345,12 @@ def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:
             folders.add(parent)
             parent = parent.rpartition("/")[0]
     for folder in sorted(folders - needed, key=len, reverse=True):
-        try:
-            os.rmdir(root / folder)
-        except OSError:  # it still holds something
-            continue
+        _remove_if_empty(root / folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # it still holds something
+        os.rmdir(folder)
 
 
 def _bytes(entries: Mapping[str, Entry]) -> int:

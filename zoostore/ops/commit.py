@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from zoostore.digest import Oid
@@ -61,6 +63,7 @@ def commit(
         )
         recorded = record(batch, listing, name, follows=parent, old=old, op="commit", note=note)
     _follow(working, state, recorded, kept, changed, listing)
+    _remove_emptied_folders(working, compared.deleted)
     return recorded
 
 
@@ -92,6 +95,16 @@ def _without_filled_folders(listing: Mapping[str, Entry]) -> dict[str, Entry]:
         for path, entry in listing.items()
         if entry.kind is not Kind.DIRECTORY or path not in filled
     }
+
+
+def _remove_emptied_folders(working: WorkingDirectory, deleted: Iterable[str]) -> None:
+    """Take away folders that hold nothing since their files were deleted: nobody added them."""
+    for path in deleted:
+        folder = path.rpartition("/")[0]
+        while folder:
+            with contextlib.suppress(OSError):  # it still holds something, or is gone
+                os.rmdir(working.root / folder)
+            folder = folder.rpartition("/")[0]
 
 
 def _follow(

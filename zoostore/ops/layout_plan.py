@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.errors import LocalChanges
+from zoostore.files.globs import Selector
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
@@ -60,7 +60,7 @@ def plan(
     root: Path,
     tracking: Tracking,
     wanted: Listing,
-    is_chosen: Callable[[str], bool],
+    is_chosen: Selector,
     *,
     force: bool,
 ) -> Plan:
@@ -80,15 +80,17 @@ class _Planner:
         root: Path,
         tracking: Tracking,
         wanted: Listing,
-        is_chosen: Callable[[str], bool],
+        is_chosen: Selector,
         *,
         force: bool,
     ) -> None:
         self._root = root
         self._tracking = tracking
         self._local = compare(root, tracking) if root.exists() else NOTHING_THERE
-        self._wanted = {path: entry for path, entry in wanted.items() if is_chosen(path)}
-        left = {path: left_out(entry) for path, entry in wanted.items() if not is_chosen(path)}
+        self._present = _present(self._local)
+        chosen = {path for path, entry in wanted.items() if is_chosen(path, entry.kind)}
+        self._wanted = {path: entry for path, entry in wanted.items() if path in chosen}
+        left = {path: left_out(entry) for path, entry in wanted.items() if path not in chosen}
         self._plan = Plan(left_out=left)
         self._force = force
 
@@ -108,13 +110,20 @@ class _Planner:
             return
         edited = self._local.modified.get(path) or self._local.untracked.get(path)
         if edited is None or self._force:
-            self._plan.write[path] = entry
+            self._plan_write(path, entry)
         elif is_same(self._root, edited, entry):
             self._plan.keep[path] = laid_out(entry, edited.lasting_stamp)
         elif path in self._local.modified and self._tracking.paths[path].entry == entry:
             self._plan.keep[path] = self._tracking.paths[path]
         else:
             self._plan.conflicts.append(path)
+
+    def _plan_write(self, path: str, entry: Entry) -> None:
+        self._plan.write[path] = entry
+        standing = self._present.get(path)
+        if standing is not None and (standing, entry.kind).count(Kind.DIRECTORY) == 1:
+            # A file and a folder do not replace each other: what stands there goes first.
+            self._plan.remove.append(path)
 
     def _plan_unwanted(self, path: str) -> None:
         if path in self._local.clean or (path in self._local.modified and self._force):
@@ -125,22 +134,19 @@ class _Planner:
     def _plan_blockers(self) -> None:
         """Files that stand where a folder must be, and folders where a file must be."""
         removed = set(self._plan.remove)
-        present = _present(self._local)
-        if not present:
-            return
         needed = self._plan.directories()
-        for path, kind in present.items():
+        for path, kind in self._present.items():
             if path in removed:
                 continue
             if path in needed and kind is not Kind.DIRECTORY:
-                self._block(path, may_replace=True)
+                self._block(path)
             for folder in _above(path):
                 entry = self._plan.write.get(folder)
                 if entry is not None and entry.kind is not Kind.DIRECTORY:
-                    self._block(path, may_replace=path in self._tracking.paths)
+                    self._block(path)
 
-    def _block(self, path: str, *, may_replace: bool) -> None:
-        if self._force and may_replace:
+    def _block(self, path: str) -> None:
+        if self._force:
             self._plan.remove.append(path)
         elif path not in self._plan.conflicts:
             self._plan.conflicts.append(path)

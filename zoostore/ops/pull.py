@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -17,9 +18,10 @@ from zoostore.errors import (
     UnknownStub,
     ZooError,
 )
+from zoostore.files.globs import Selector
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.tree import Entry
-from zoostore.ops.history import Found, find, follows
+from zoostore.ops.history import Found, find, follows, ref_name
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
 from zoostore.sources.base import Offer, Source
@@ -28,8 +30,6 @@ from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange, RefRecord
 from zoostore.store.refs import PULL
 from zoostore.stubs import Stub
-
-Chooser = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,13 @@ class Sources:
 
     order: Sequence[Source]
     offline: bool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for source in self.order:
+            source.close()
 
     def usable(self) -> list[Source]:
         return [source for source in self.order if not (self.offline and source.needs_network)]
@@ -141,7 +148,7 @@ def resolve(sources: Sources, stub: Stub) -> Resolved:
 
 
 def plan_pull(
-    store: ObjectStore, sources: Sources, stub: Stub, is_chosen: Chooser
+    store: ObjectStore, sources: Sources, stub: Stub, is_chosen: Selector
 ) -> PullPlan | Pulled:
     """What a pull would do; or what it comes to if everything is here already.
 
@@ -160,6 +167,8 @@ def plan_pull(
         resolved = resolve(sources, stub)
     except (UnknownStub, UnknownRevision, NeededNetwork):
         done = _reused_if_complete(store, here, is_chosen) if here else None
+        if done is None and stub.revision and ref_name(store, stub) is not None:
+            find(store, stub)  # says that it is the revision that is not known
         if done is None:
             raise
         return done
@@ -179,7 +188,7 @@ def pull(
     store: ObjectStore,
     sources: Sources,
     stub: Stub,
-    is_chosen: Chooser,
+    is_chosen: Selector,
     now: int,
     progress: Progress,
     *,
@@ -237,7 +246,8 @@ def bring_here(
     store: ObjectStore,
     sources: Callable[[], Sources],
     found: Found,
-    is_chosen: Chooser,
+    is_chosen: Selector,
+    now: int,
     progress: Progress,
 ) -> Pulled:
     """Make a snapshot that is known here complete, as far as it was chosen.
@@ -249,11 +259,33 @@ def bring_here(
         NothingLeft: the globs choose no file.
         And what `complete` raises.
     """
-    chosen = _choose(found.stub, flatten(store.tree, found.snapshot.tree), is_chosen)
+    listing = flatten(store.tree, found.snapshot.tree)
+    chosen = _choose(found.stub, listing, is_chosen)
     missing = missing_blobs(store, chosen)
     if missing:
-        complete(store, sources(), missing, progress)
+        with sources() as asked:
+            complete(store, asked, missing, progress)
+    record = store.names.ref(found.stub)
+    is_whole = len(chosen) == len(listing) and record is not None and record.snapshot == found.id
+    if record is not None and record.is_partial and is_whole and not store.names.read_only:
+        store.names.change(_ref_change(found, record.snapshot, now, message="the rest of it"))
     return _pulled(found.stub, found.id, chosen, missing, "")
+
+
+def _ref_change(
+    found: Found, old: Oid | None, now: int, message: str, *, is_partial: bool = False
+) -> RefChange:
+    return RefChange(
+        found.stub,
+        found.id,
+        old,
+        PULL,
+        now,
+        files=found.snapshot.files,
+        size=found.snapshot.size,
+        message=message,
+        partial=is_partial,
+    )
 
 
 def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
@@ -269,7 +301,7 @@ def _found_here(store: ObjectStore, stub: Stub) -> Found | None:
         return None
 
 
-def _reused_if_complete(store: ObjectStore, found: Found, is_chosen: Chooser) -> Pulled | None:
+def _reused_if_complete(store: ObjectStore, found: Found, is_chosen: Selector) -> Pulled | None:
     try:
         listing = flatten(store.tree, found.snapshot.tree)
     except MissingObject:
@@ -280,8 +312,8 @@ def _reused_if_complete(store: ObjectStore, found: Found, is_chosen: Chooser) ->
     return _pulled(found.stub, found.id, chosen, {}, "")
 
 
-def _choose(stub: str, listing: Listing, is_chosen: Chooser) -> dict[str, Entry]:
-    chosen = {path: entry for path, entry in listing.items() if is_chosen(path)}
+def _choose(stub: str, listing: Listing, is_chosen: Selector) -> dict[str, Entry]:
+    chosen = {path: entry for path, entry in listing.items() if is_chosen(path, entry.kind)}
     if listing and not chosen:
         raise NothingLeft(
             f"The globs choose none of the {len(listing)} paths of {stub}; nothing was done.",
@@ -355,16 +387,12 @@ def _record(
     now: int,
 ) -> None:
     offer = todo.offer
-    change = RefChange(
-        offer.stub,
-        offer.id,
+    change = _ref_change(
+        Found(offer.stub, offer.id, offer.snapshot),
         record.snapshot if record else None,
-        PULL,
         now,
-        files=offer.snapshot.files,
-        size=offer.snapshot.size,
         message=f"from {todo.source.name}",
-        partial=todo.is_partial,
+        is_partial=todo.is_partial,
     )
     if revision and record is not None and record.snapshot != offer.id:
         batch.publish()
@@ -372,7 +400,8 @@ def _record(
         batch.commit(change)
     else:
         batch.publish()
-    _keep_tags(store, offer, revision, now)
+    is_other = record is not None and record.snapshot != offer.id
+    _keep_tags(store, offer, revision if is_other else "", now)
 
 
 def _changes_something(record: RefRecord | None, change: RefChange, todo: PullPlan) -> bool:

@@ -105,7 +105,7 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     is_chosen = selector(state.include, state.exclude)
     return Tracking(
         {
-            path: laid_out(entry, NO_STAMP) if is_chosen(path) else left_out(entry)
+            path: laid_out(entry, NO_STAMP) if is_chosen(path, entry.kind) else left_out(entry)
             for path, entry in listing.items()
         },
         0,
@@ -128,7 +128,8 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
             untracked[found.path] = found
             continue
         content = _content_of(root, found, tracked.entry)
-        if tracked.is_laid_out and tracking.is_certain(tracked, content.stamp):
+        is_kind = content.kind is tracked.entry.kind
+        if tracked.is_laid_out and is_kind and tracking.is_certain(tracked, content.stamp):
             clean[found.path] = tracked
         elif is_same(root, content, tracked.entry):
             clean[found.path] = laid_out(tracked.entry, content.lasting_stamp)

@@ -42,6 +42,9 @@ class Source(Protocol):
     def needs_network(self) -> bool:
         """Whether asking it sends anything."""
 
+    def close(self) -> None:
+        """Let go of what was read and of connections; it can still be used again."""
+
     def resolve(self, stub: Stub) -> Offer | None:
         """The snapshot that a stub means there; None if the source does not know the model.
 

@@ -33,9 +33,6 @@ class RemotePack:
         self._local: BinaryIO | None = None
         self._rows: dict[Oid, Packed] | None = None
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         """Let go of what was read; it is read again if it is needed again."""
         self._rows = None
@@ -89,6 +86,14 @@ class RemotePack:
 
     def _fetch_whole(self) -> BinaryIO:
         spool = tempfile.SpooledTemporaryFile(max_size=_RUN)  # noqa: SIM115 - kept open
+        try:
+            self._fill(spool)  # type: ignore[arg-type]
+        except BaseException:
+            spool.close()
+            raise
+        return spool  # type: ignore[return-value]
+
+    def _fill(self, spool: BinaryIO) -> None:
         received = 0
         with self._files.stream(self._path) as chunks:
             for chunk in chunks:
@@ -97,13 +102,11 @@ class RemotePack:
                     break
                 spool.write(chunk)
         if received != self._size:
-            spool.close()
             raise WrongContent(
                 f"The pack {self._files.address}/{self._path} did not arrive as promised: expected "
                 f"{self._size} bytes, got {'more' if received > self._size else received}. "
                 "It was thrown away."
             )
-        return spool  # type: ignore[return-value]
 
 
 def _runs(rows: Iterable[Packed]) -> Iterator[list[Packed]]:

@@ -43,6 +43,11 @@ class ZooSource:
         self._files = files
         self._packs: dict[Oid, RemotePack] = {}
 
+    def close(self) -> None:
+        for pack in self._packs.values():
+            pack.close()
+        self._files.close()
+
     @property
     def needs_network(self) -> bool:
         return self._files.needs_network

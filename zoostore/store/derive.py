@@ -25,9 +25,16 @@ def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
     it is first used.
     """
     index.clear()
-    index.set_locations(_loose_locations(layout))
+    index_loose(index, layout)
     index_packs(index, layout)
     catch_up(index, reflog)
+
+
+def index_loose(index: Writer, layout: Layout) -> None:
+    """Index the loose objects that the index has not seen."""
+    index.set_locations(
+        (oid, location) for oid, location in _loose_locations(layout) if index.location(oid) is None
+    )
 
 
 def index_packs(index: Writer, layout: Layout) -> None:

@@ -153,6 +153,13 @@ class Writer(Reader):
     def forget_object(self, oid: Oid) -> None:
         self._txn.delete(_OBJECTS + oid)
 
+    def forget_stamps(self) -> None:
+        """Know where everything is, and of nothing that it is intact."""
+        loose = [(oid, place) for oid, place in self.locations() if place.is_loose]
+        self.set_locations((oid, place._replace(mtime_ns=0, inode=0)) for oid, place in loose)
+        for record in self.packs().values():
+            self.add_pack(PackRecord(record.name, 0, 0, 0))
+
     def add_pack(self, record: PackRecord) -> int:
         """Give a pack its number, which follows from its name: an index made anew has the same."""
         number = self._number_of(record.name)

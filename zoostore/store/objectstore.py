@@ -56,6 +56,11 @@ class ObjectStore:
         self.names.require_writable()
         return Staging(self.layout.tmp)
 
+    def distrust_all(self) -> None:
+        """Have every object read again before it is next used, whatever its stamp says."""
+        self._intact_packs.clear()
+        self._note(Writer.forget_stamps)
+
     # Finding objects
 
     def location(self, oid: Oid) -> Location | None:

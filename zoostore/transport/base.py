@@ -32,6 +32,9 @@ class StaticFiles(Protocol):
     def needs_network(self) -> bool:
         """Whether reading it sends anything."""
 
+    def close(self) -> None:
+        """Let go of connections; it can still be used again."""
+
     def stream(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
         """A file's content in pieces.
 

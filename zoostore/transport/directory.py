@@ -20,6 +20,9 @@ class DirectoryFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     @property
     def address(self) -> str:
         return str(self.root)

@@ -41,7 +41,7 @@ class HttpFiles:
         # What is hashed is the file, not what a server makes of it on the way.
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "zoostore"})
 
-    def __del__(self) -> None:
+    def close(self) -> None:
         self._session.close()
 
     @property

@@ -65,7 +65,7 @@ def pull(stubs: tuple[str, ...], **options: Any) -> int:
                 raise
             failures.append(error)
             results.append({"stub": stub, "error": _failed(error)})
-            say(f"error: {error.message} {hint(error)}")
+            say(printable(f"error: {error.message} {hint(error)}"))
             continue
         results.append(_pulled(pulled))
         _tell_pulled(pulled, would=options["dry_run"])
@@ -147,7 +147,7 @@ def _tell_pulled(pulled: Pulled, *, would: bool = False) -> None:
     origin = f" from {pulled.source}" if pulled.source else ""
     say(
         f"{verb} {plural(pulled.downloaded_files, 'file')} ({size(pulled.downloaded_bytes)})"
-        f"{origin}; already here: {plural(pulled.reused_files, 'file')} "
+        f"{origin}, {'reuse' if would else 'reused'} {plural(pulled.reused_files, 'file')} "
         f"({size(pulled.reused_bytes)})"
     )
 

@@ -60,7 +60,7 @@ def list_remotes() -> None:
     if settings().json:
         print_json([{"name": name, "url": url} for name, url in remotes.items()])
         return
-    table(remotes.items())
+    table([(name, printable(url)) for name, url in remotes.items()])
 
 
 @remote.command("show")
