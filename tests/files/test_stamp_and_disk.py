@@ -12,6 +12,7 @@ from zoostore.errors import DiskFull, FileSystemError, NotFound, ReadOnlyStore, 
 from zoostore.files.disk import errors_named
 from zoostore.files.globs import selector
 from zoostore.files.stamp import Stamp
+from zoostore.objects.tree import Kind
 
 
 def stamp(path: Path) -> Stamp:
@@ -122,7 +123,7 @@ def test_globs_choose_as_a_gitignore_does(
     paths = ["a.bin", "d/a.bin", "d/b.txt", "d/e/c.txt", "e/x"]
     is_chosen = selector(include, exclude)
 
-    assert [path for path in paths if is_chosen(path)] == chosen
+    assert [path for path in paths if is_chosen(path, Kind.FILE)] == chosen
 
 
 @pytest.mark.parametrize("pattern", ["!", "a/**b/\\"])

@@ -274,11 +274,11 @@ def test_a_second_build_elsewhere_gives_the_same_bytes(
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
+        [sys.executable, "-c", program, str(tmp_path / "again")],
         env={**os.environ, **unlike_here},
         check=True,
     )
-    first, second = _files(root), _files(tmp_path)
+    first, second = _files(root), _files(tmp_path / "again")
     assert len(first) == sum(len(_contents(model)) for model in models.values())
     assert first.keys() == second.keys()
     assert [path for path in first if first[path] != second[path]] == []

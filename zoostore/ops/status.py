@@ -201,7 +201,11 @@ def _without_emptied_folders(untracked: dict[str, Found], tracking: Tracking) ->
     if not empty:
         return untracked
     parents = {parent for path in tracking.paths for parent in _parents(path)}
-    return {path: found for path, found in untracked.items() if path not in parents}
+    return {
+        path: found
+        for path, found in untracked.items()
+        if found.kind is not Kind.DIRECTORY or path not in parents
+    }
 
 
 def _parents(path: str) -> list[str]:

@@ -139,9 +139,8 @@ def verify(stubs: tuple[str, ...]) -> int:
         for what, findings in (("damaged", found.damaged), ("missing", found.missing)):
             for finding in findings:
                 needed = f" (needed by {', '.join(finding.models)})" if finding.models else ""
-                line(
-                    f"{emphasised(what, 'red')}  {printable(f'{finding.what}: {finding.reason}')}{needed}"
-                )
+                said = printable(f"{finding.what}: {finding.reason}{needed}")
+                line(f"{emphasised(what, 'red')}  {said}")
         verdict = "all is as it should be" if found.is_clean else "not all is as it should be"
         say(f"{plural(found.objects, 'object')} ({size(found.bytes)}) read: {verdict}")
         if not found.is_clean:
