@@ -37,7 +37,7 @@ ONLY_IMPORTERS = {
 }
 """Where a library may be imported: in this module, or in this package and below it."""
 
-ALONE = "zoostore.zoo.build"
+ALONE = "zoostore.zoo.training"
 """Trains and writes the built-in models; knows nothing of stores."""
 
 _RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -165,8 +165,8 @@ def test_the_library_never_prints() -> None:
         ("zoostore.transport.base", "import requests.adapters", "zoostore.transport.http only"),
         ("zoostore.ops.add", "import click", "zoostore.cli only"),
         ("zoostore.api", "from rich.progress import Progress", "zoostore.cli only"),
-        ("zoostore.zoo.build.data", "from zoostore.errors import ZooError", "nothing else"),
-        ("zoostore.zoo.build.data", "from ...errors import ZooError", "nothing else"),
+        ("zoostore.zoo.training.data", "from zoostore.errors import ZooError", "nothing else"),
+        ("zoostore.zoo.training.data", "from ...errors import ZooError", "nothing else"),
         ("zoostore.store", "from ..api import Store", "api is above store"),
     ],
 )
@@ -183,9 +183,9 @@ def test_an_import_that_breaks_a_rule_is_noticed(importer: str, source: str, rul
         ("zoostore.store.batch", "from zoostore.store.index import Writer"),
         ("zoostore.cli.main", "import click"),
         ("zoostore.cli.main", "from zoostore import __version__"),
-        ("zoostore.zoo.build.data", "from zoostore.zoo.build.fixed import Fixed"),
-        ("zoostore.zoo.build.data", "from .fixed import Fixed"),
-        ("zoostore.zoo.build", "from .models import BuiltModel"),
+        ("zoostore.zoo.training.data", "from zoostore.zoo.training.fixed import Fixed"),
+        ("zoostore.zoo.training.data", "from .fixed import Fixed"),
+        ("zoostore.zoo.training", "from .models import BuiltModel"),
         ("zoostore.zoo.publish", "from zoostore.api import Store"),
         ("zoostore.digest", "import blake3"),
     ],

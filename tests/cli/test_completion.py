@@ -12,7 +12,7 @@ import pytest
 from zoostore.cli.verbs import VERBS
 
 if TYPE_CHECKING:
-    from conftest import Cli, Process, Scene
+    from tests.conftest import Cli, Process, Scene
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -13,7 +13,7 @@ import pytest
 from zoostore import Store
 
 if TYPE_CHECKING:
-    from conftest import Cli, LayOut, Ran, Scene
+    from tests.conftest import Cli, LayOut, Ran, Scene
 
 Arguments: TypeAlias = tuple[str, ...]
 STUB_KEYS = {"stub", "snapshot", "files", "size"}

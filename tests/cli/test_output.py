@@ -19,7 +19,7 @@ from zoostore import Store
 from zoostore.cli.verbs import VERBS
 
 if TYPE_CHECKING:
-    from conftest import Cli, Content, LayOut, Process, Ran, Scene
+    from tests.conftest import Cli, Content, LayOut, Process, Ran, Scene
 
 ESCAPE = "\x1b[31m\x07\x9b0m"
 NASTY = f"na{ESCAPE}me\r\n\u2028x"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from tests.conftest import Scene
 
 PROGRAM = """
 import contextlib, io, json, sys

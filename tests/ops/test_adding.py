@@ -23,7 +23,7 @@ from zoostore.errors import (
 from zoostore.files.copying import copy_aside
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 STUB = "zoo:mine"

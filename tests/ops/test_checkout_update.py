@@ -14,7 +14,7 @@ from zoostore import Store
 from zoostore.errors import DirectoryNotEmpty, LinkModeUnavailable, LocalChanges
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 Stamps: TypeAlias = Callable[[Path], dict[str, tuple[int, int]]]

@@ -16,7 +16,7 @@ from zoostore.store.packs import PackReader
 from zoostore.store.records import ObjectKind
 
 if TYPE_CHECKING:
-    from conftest import Cli, Content, LayOut
+    from tests.conftest import Cli, Content, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 Damage: TypeAlias = Callable[[Path], object]

@@ -14,7 +14,7 @@ from zoostore.errors import UnknownStub
 from zoostore.ops.du import ModelUsage
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
 BIG = bytes(range(256))
 BASE = "zoo:cv/classification/mlp-9/numpy/zoostore/digits/base-none"

@@ -12,7 +12,7 @@ from zoostore import Store
 from zoostore.errors import NothingLeft, UsageError
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 STUB = "zoo:mine"

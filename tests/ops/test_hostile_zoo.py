@@ -28,7 +28,7 @@ from zoostore.store.packs import FOOTER, MAGIC, RECORD, PackWriter
 from zoostore.store.records import ObjectKind
 
 if TYPE_CHECKING:
-    from conftest import Answer, Cli, Content, Handler, LayOut, Serve, Web
+    from tests.conftest import Answer, Cli, Content, Handler, LayOut, Serve, Web
 
 STUB = "zoo:evil"
 BIG = bytes(range(256)) * 4

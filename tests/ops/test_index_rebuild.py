@@ -17,7 +17,7 @@ import pytest
 from zoostore import Store
 
 if TYPE_CHECKING:
-    from conftest import Cli, Files, LayOut
+    from tests.conftest import Cli, Files, LayOut
 
 BIG = bytes(range(256))
 FAMILY = "zoo:cv/classification/mlp-9/numpy/zoostore/digits/"

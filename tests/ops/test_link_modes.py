@@ -20,7 +20,7 @@ from zoostore.digest import hash_bytes
 from zoostore.errors import LinkModeUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from conftest import Content, Files, LayOut
+    from tests.conftest import Content, Files, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 STUB = "zoo:mine"

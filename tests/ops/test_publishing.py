@@ -19,7 +19,7 @@ from zoostore.stubs import parse_stub
 from zoostore.transport.directory import DirectoryFiles
 
 if TYPE_CHECKING:
-    from conftest import Cli, Content, LayOut
+    from tests.conftest import Cli, Content, LayOut
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 Stamps: TypeAlias = Callable[[Path], dict[str, tuple[int, int]]]

@@ -18,7 +18,7 @@ from zoostore import Store
 from zoostore.errors import DamagedContent, NewerFormat
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
 STUB = "zoo:mine"
 BIG = bytes(range(256))

@@ -21,7 +21,7 @@ from zoostore.errors import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Content, LayOut
+    from tests.conftest import Content, LayOut
 
     Look = Callable[[Path], dict[str, Content]]
 

@@ -21,9 +21,9 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")
 
-from zoostore.zoo.build import BuiltModel, build_models  # noqa: E402
-from zoostore.zoo.build.data import Examples, load_breast_cancer, load_digits  # noqa: E402
-from zoostore.zoo.build.fixed import Fixed, exp, matmul, snap  # noqa: E402
+from zoostore.zoo.training import BuiltModel, build_models  # noqa: E402
+from zoostore.zoo.training.data import Examples, load_breast_cancer, load_digits  # noqa: E402
+from zoostore.zoo.training.fixed import Fixed, exp, matmul, snap  # noqa: E402
 
 Tensors: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
@@ -263,7 +263,7 @@ def test_a_second_build_elsewhere_gives_the_same_bytes(
 ) -> None:
     """Another process with another BLAS kernel, thread count and hash seed."""
     program = (
-        "import sys, pathlib; from zoostore.zoo.build import build_models; "
+        "import sys, pathlib; from zoostore.zoo.training import build_models; "
         "build_models(pathlib.Path(sys.argv[1]))"
     )
     unlike_here = {

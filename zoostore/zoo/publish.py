@@ -14,7 +14,7 @@ from pathlib import Path
 
 from zoostore.api import Store
 from zoostore.ops.publish import Published
-from zoostore.zoo.build import build_models
+from zoostore.zoo.training import build_models
 
 PUBLISHED = Path(__file__).parent / "published"
 NAME = "zoostore built-in zoo"
