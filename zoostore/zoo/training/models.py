@@ -22,7 +22,7 @@ from .network import (
 from .pruning import Pruning, gradual, holding
 from .quantization import calibrate, rounding, with_rounding
 from .release import LICENSE, ModelName, Release, Step
-from .training import Stage, released, train
+from .trainer import Stage, released, train
 
 MLP = Network((Flatten(), Dense("fc1", 64, 512), Relu(), Dense("fc2", 512, 10)))
 CONVNET = Network(

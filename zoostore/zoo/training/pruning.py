@@ -9,7 +9,7 @@ import numpy as np
 
 from .fixed import Array, Fixed
 from .network import Parameters
-from .training import MaskRule, Masks
+from .trainer import MaskRule, Masks
 
 
 @dataclass(frozen=True)

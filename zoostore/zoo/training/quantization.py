@@ -15,7 +15,7 @@ import numpy as np
 
 from .fixed import Array, Fixed, magnitude
 from .network import Dense, FixedParameters, Gradients, Layer, Network, Parameters
-from .training import WeightRule
+from .trainer import WeightRule
 
 # Weights use 7 of the 8 bits: CPUs without VNNI add pairs of (uint8 x int8) products in 16 bits,
 # and 2 * 255 * 63 fits there while 2 * 255 * 127 would saturate.

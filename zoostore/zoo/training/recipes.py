@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .quantization import ACTIVATION_LIMIT, WEIGHT_LIMIT
 from .release import Release, Step
-from .training import WEIGHT_BITS
+from .trainer import WEIGHT_BITS
 
 Settings: TypeAlias = Mapping[str, str | float | bool | list[str]]
 

@@ -12,7 +12,7 @@ from .data import Dataset
 from .network import FixedParameters, Network
 from .pruning import Pruning, zeros
 from .quantization import Quantization
-from .training import Stage, correct
+from .trainer import Stage, correct
 
 LICENSE = "apache-2.0"
 
