@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
@@ -85,13 +86,15 @@ class RemotePack:
         return self._local.read(length)
 
     def _fetch_whole(self) -> BinaryIO:
-        spool = tempfile.SpooledTemporaryFile(max_size=_RUN)  # noqa: SIM115 - kept open
+        spool: BinaryIO = io.BytesIO()
+        if self._size > _RUN:
+            spool = tempfile.TemporaryFile()  # type: ignore[assignment]  # noqa: SIM115 - kept open
         try:
-            self._fill(spool)  # type: ignore[arg-type]
+            self._fill(spool)
         except BaseException:
             spool.close()
             raise
-        return spool  # type: ignore[return-value]
+        return spool
 
     def _fill(self, spool: BinaryIO) -> None:
         received = 0
