@@ -114,12 +114,13 @@ class Store:
             UsageError: it is no directory, or the stub names a revision.
         """
         from zoostore.ops.add import add
-        from zoostore.ops.recording import plain_stub
+        from zoostore.ops.recording import ref_to_write
 
-        name = plain_stub(stub)
+        _parsed(stub)  # nothing is made for a name that cannot be
         with errors_named():
+            store = self._writable()
             note = self._note(message, metadata, time)
-            return add(self._writable(), Path(directory), name, note, self._progress)
+            return add(store, Path(directory), ref_to_write(store, stub), note, self._progress)
 
     def commit(
         self,
@@ -141,14 +142,15 @@ class Store:
             Diverged: the name has moved on; nothing was committed.
         """
         from zoostore.ops.commit import commit
-        from zoostore.ops.recording import plain_stub
+        from zoostore.ops.recording import ref_to_write
         from zoostore.ops.working import WorkingDirectory
 
-        name = plain_stub(stub) if stub else None
         with errors_named():
             working = WorkingDirectory.containing(Path(directory))
+            store = self._writable()
+            name = ref_to_write(store, stub) if stub else None
             note = self._note(message, metadata, time)
-            return commit(self._writable(), working, name, note, self._progress)
+            return commit(store, working, name, note, self._progress)
 
     def pull(
         self,
@@ -175,12 +177,15 @@ class Store:
         from zoostore.ops.pull import Pulled, plan_pull, pull
 
         parsed, chosen = _parsed(stub), selector(include, exclude)
+        if dry_run and not self._layout().exists():
+            return self._pull_nothing(stub, include, exclude)
         with errors_named():
-            store = self._writable()
+            store = self._for_checkout()
             with self._sources() as sources:
                 if dry_run:
                     todo = plan_pull(store, sources, parsed, chosen)
                     return todo if isinstance(todo, Pulled) else todo.summary()
+                store.names.require_writable()
                 now = int(time.time())
                 return pull(store, sources, parsed, chosen, now, self._progress, force=force)
 
@@ -199,7 +204,8 @@ class Store:
 
         Args:
             directory: None: the model's short name, in the current directory.
-            link: `auto`, `reflink`, `hardlink`, `symlink` or `copy`; None: as configured.
+            link: `auto`, `reflink`, `hardlink`, `symlink` or `copy`; None: an existing
+                checkout stays as it is, and a new one is made as configured.
             include, exclude: globs as in .gitignore.
             force: overwrite edited files, and untracked ones that stand in the way.
             verify: read every object again before it is used.
@@ -210,7 +216,7 @@ class Store:
             DamagedContent: an object is missing or damaged, and no source has it.
             And what `pull` raises.
         """
-        from zoostore.ops.checkout import CheckoutOptions, checkout
+        from zoostore.ops.checkout import CheckoutOptions, checkout, require_outside_checkouts
 
         parsed = _parsed(stub)
         with errors_named():
@@ -218,8 +224,13 @@ class Store:
             mode = link or self._config(store).link
             options = CheckoutOptions(mode, tuple(include), tuple(exclude), force, verify)
             options.check()
+            if directory is not None:
+                require_outside_checkouts(Path(directory))
             found, pulled = self._bring(store, parsed, options)
             target = Path(directory) if directory is not None else Path(_short_name(found.stub))
+            require_outside_checkouts(target)
+            if link is None:
+                options = options.as_before(target)
             return checkout(store, found, pulled, target, options, self._progress)
 
     def tag(self, stub: str, name: str) -> Oid:
@@ -227,7 +238,7 @@ class Store:
 
         Raises:
             TagExists: the name is taken by another snapshot.
-            InvalidStub: the name cannot be a tag.
+            InvalidName: the name cannot be a tag.
         """
         from zoostore.ops.names import tag
         from zoostore.stubs import check_tag_name
@@ -239,11 +250,11 @@ class Store:
     def remove(self, stub: str) -> Oid:
         """Forget a ref and its tags; the snapshot it pointed to. Its objects stay until gc."""
         from zoostore.ops.names import remove
-        from zoostore.ops.recording import plain_stub
+        from zoostore.ops.recording import ref_to_write
 
-        name = plain_stub(stub)
         with errors_named():
-            return remove(self._opened(), name, int(time.time()))
+            store = self._opened()
+            return remove(store, ref_to_write(store, stub), int(time.time()))
 
     # Looking
 
@@ -483,6 +494,15 @@ class Store:
         from zoostore.ops.history import find
 
         return find(self._opened(), _parsed(stub) if isinstance(stub, str) else stub)
+
+    def _pull_nothing(self, stub: str, include: Sequence[str], exclude: Sequence[str]) -> Pulled:
+        """What a pull into a store that is not there yet would bring."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as scratch:
+            empty = Store(Path(scratch) / "store", offline=self._offline)
+            empty._writable()
+            return empty.pull(stub, include=include, exclude=exclude, dry_run=True)
 
     def _listing(self, stub: str) -> Listing:
         from zoostore.objects.listing import flatten

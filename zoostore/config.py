@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoostore.errors import InvalidConfig, UnknownRemote
+from zoostore.errors import InvalidConfig, InvalidName, UnknownRemote
 from zoostore.files.links import AUTO, LINK_MODES
 from zoostore.files.staging import replace_durably
 from zoostore.store.objectstore import LARGE_OBJECT
@@ -74,17 +74,18 @@ def add_remote(path: Path, name: str, url: str) -> None:
     """Name a remote, or give a name another URL. What else is in the file stays as it is.
 
     Raises:
-        InvalidConfig: the name cannot be used, or the file cannot be read.
+        InvalidName: the name or the URL cannot be used.
+        InvalidConfig: the file cannot be read.
     """
     import re
 
     import tomlkit
 
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or name in RESERVED_NAMES:
-        raise InvalidConfig(f"{name!r} cannot be the name of a remote; nothing was changed.")
+        raise InvalidName(f"{name!r} cannot be the name of a remote; nothing was changed.")
     scheme, has_scheme, _ = url.partition("://")
     if has_scheme and scheme not in ("http", "https", "file"):
-        raise InvalidConfig(
+        raise InvalidName(
             f"{url!r} cannot be a remote: http, https, file and plain paths are possible. "
             "Nothing was changed."
         )

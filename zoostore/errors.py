@@ -47,6 +47,12 @@ class InvalidStub(UsageError):
     kind = "invalid_stub"
 
 
+class InvalidName(UsageError):
+    """A tag or a remote cannot be called so."""
+
+    kind = "invalid_name"
+
+
 class InvalidConfig(UsageError):
     """The store's config.toml, or a value for it, cannot be read."""
 

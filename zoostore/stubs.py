@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from zoostore.errors import Ambiguous, InvalidStub
+from zoostore.errors import Ambiguous, InvalidName, InvalidStub
 
 MAX_NAME_BYTES: Final = 400
 """A name is a key of the index, and its keys have at most 511 bytes."""
@@ -159,10 +159,10 @@ def check_tag_name(name: str) -> None:
     """Refuse a tag that could not be written after `@`, or that looks like a full id.
 
     Raises:
-        InvalidStub: the name cannot be a tag.
+        InvalidName: the name cannot be a tag.
     """
     if not _TAG_NAME.fullmatch(name) or _HEX.fullmatch(name):
-        raise InvalidStub(
+        raise InvalidName(
             f"{name!r} cannot be a tag: letters, digits and _ . + - are possible, 100 at most, "
             "beginning with a letter, a digit or _, and not a whole snapshot id.",
             tag=name,

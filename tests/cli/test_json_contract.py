@@ -292,13 +292,13 @@ ERRORS: dict[str, tuple[Callable[[Scene], None], Arguments, int, str]] = {
     "a stub that is none": (nothing, ("show", "no stub"), 2, "invalid_stub"),
     "a revision that is none": (nothing, ("show", "zoo:one@ "), 2, "invalid_stub"),
     "a revision to be added": (nothing, ("add", "{first}", "zoo:x@v1"), 2, "usage"),
-    "a tag that is none": (nothing, ("tag", "zoo:one", "a/b"), 2, "invalid_stub"),
+    "a tag that is none": (nothing, ("tag", "zoo:one", "a/b"), 2, "invalid_name"),
     "a setting that makes no sense": (bad_config, ("du",), 2, "invalid_config"),
     "the name of the built-in zoo": (
         nothing,
         ("remote", "add", "builtin", "x"),
         2,
-        "invalid_config",
+        "invalid_name",
     ),
     "a glob that is none": (
         nothing,

@@ -224,6 +224,21 @@ def test_names_that_are_not_unicode_can_be_shown(process: Process, scene: Scene,
     assert b"\\udcff\\udcfe" in as_json.stdout
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("verb", ["ls", "log", "show"])
+def test_what_a_terminal_cannot_show_is_no_failure(
+    process: Process, store: Store, lay: LayOut, verb: str, encoding: str
+) -> None:
+    store.add(lay("a", {"模型 Ω é": b"a"}), "zoo:a", message="Zażółć 🦓")
+
+    done = process(
+        "--store", store.path, verb, "zoo:a", env={"PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout
+
+
 # Terminals
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from zoostore import Store
-from zoostore.errors import DirectoryNotEmpty, LinkModeUnavailable, LocalChanges
+from zoostore.errors import DirectoryNotEmpty, LinkModeUnavailable, LocalChanges, UsageError
 
 if TYPE_CHECKING:
     from tests.conftest import Content, LayOut
@@ -117,6 +117,19 @@ def test_a_file_deleted_from_both_sides_is_no_conflict(both: Store, work: Path, 
     both.checkout(STUB, work)
 
     assert look(work) == NEW
+
+
+def test_a_folder_that_was_emptied_by_deleting_is_not_in_the_way(
+    both: Store, work: Path, look: Look
+) -> None:
+    """Its place is taken by a file, or by nothing."""
+    (work / "folder/in.txt").unlink()
+    (work / "gone/removed.bin").unlink()
+
+    both.checkout(STUB, work)
+
+    assert look(work) == NEW
+    assert both.status(work).is_clean
 
 
 def test_edited_and_untracked_files_that_are_not_in_the_way_survive(
@@ -239,6 +252,39 @@ def test_force_overwrites_what_is_in_the_way(
     assert not both.status(work).modified
 
 
+class Meddling:
+    """A progress that edits a file once the checkout has been planned."""
+
+    def __init__(self, edit: Callable[[], object]) -> None:
+        self._edit = edit
+
+    def begin(self, what: str, total_bytes: int) -> None:
+        if what == "checking out":
+            self._edit()
+
+    def advance(self, count: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "name", ["changed.txt", "changed.bin", "removed.txt", "gone/removed.bin", "added.txt"]
+)
+def test_a_file_edited_while_an_update_is_made_ready_is_not_lost(
+    both: Store, work: Path, name: str
+) -> None:
+    def edit() -> None:
+        (work / name).unlink(missing_ok=True)
+        (work / name).write_bytes(b"just now")
+
+    with pytest.raises(LocalChanges):
+        Store(both.path, progress=Meddling(edit)).checkout(STUB, work)
+
+    assert (work / name).read_bytes() == b"just now"
+
+
 def test_an_update_never_writes_through_a_link_that_took_a_folders_place(
     both: Store, work: Path, tmp_path: Path, look: Look, lay: LayOut
 ) -> None:
@@ -327,6 +373,40 @@ def test_a_file_is_no_place_for_a_checkout(both: Store, tmp_path: Path) -> None:
             both.checkout(STUB, tmp_path / "file", force=force)
 
     assert (tmp_path / "file").read_bytes() == b"a file"
+
+
+@pytest.mark.parametrize("place", ["new", "sub/new", "sub"])
+def test_a_folder_of_a_checkout_is_no_place_for_another(
+    both: Store, work: Path, look: Look, place: str
+) -> None:
+    before = look(work)
+
+    for force in (False, True):
+        with pytest.raises((UsageError, DirectoryNotEmpty)):
+            both.checkout(STUB, work / place, force=force)
+
+    assert look(work) == before
+    assert both.status(work).is_clean
+
+
+@pytest.mark.parametrize("place", ["", "objects/x", "tmp"])
+def test_a_store_is_no_place_for_a_checkout(both: Store, place: str) -> None:
+    for force in (False, True):
+        with pytest.raises((UsageError, DirectoryNotEmpty)):
+            both.checkout(STUB, both.path / place, force=force)
+
+    assert both.verify().is_clean
+    assert not (both.path / place / "same.txt").exists()
+
+
+def test_a_link_to_nowhere_is_no_place_for_a_checkout(both: Store, tmp_path: Path) -> None:
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+
+    for force in (False, True):
+        with pytest.raises(DirectoryNotEmpty):
+            both.checkout(STUB, tmp_path / "dead", force=force)
+
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_an_empty_directory_is_a_place_for_a_checkout(

@@ -11,6 +11,7 @@ HINTS: Mapping[str, str] = {
     "usage": "`zoostore VERB --help` shows what the verb takes.",
     "invalid_stub": "`zoostore ls` shows the models here, `zoostore remote show builtin` those "
     "that come with zoostore.",
+    "invalid_name": "Choose another.",
     "invalid_config": "Correct config.toml in the store's folder, or remove it.",
     "not_found": "Check the name.",
     "unknown_stub": "`zoostore ls` shows the models here, `zoostore remote show NAME` those of a "
@@ -20,8 +21,8 @@ HINTS: Mapping[str, str] = {
     "ambiguous": "Write more of it.",
     "unknown_remote": "`zoostore remote ls` shows the remotes.",
     "not_a_checkout": "`zoostore checkout STUB DIR` makes one.",
-    "no_store": "`zoostore checkout`, `pull` and `add` make a store where there is none; --store "
-    "or ZOOSTORE_HOME say where it is.",
+    "no_store": "`zoostore checkout`, `pull` and `add` make a store where there is none or an "
+    "empty folder; --store or ZOOSTORE_HOME say where.",
     "newer_format": "Install a newer zoostore: `pip install --upgrade zoostore`.",
     "busy": "Wait for it to finish, and run the command again.",
     "read_only": "Use a store of your own (--store DIR), or ask its owner to write to it.",
@@ -38,12 +39,13 @@ HINTS: Mapping[str, str] = {
     "not_there": "Check the address: a published zoo has a zoo.json at its top.",
     "ranges_ignored": "Use a web server that answers range requests.",
     "conflict": "Resolve it, and run the command again.",
-    "directory_not_empty": "Name a directory that is empty or does not exist, or use --force to "
-    "write into this one.",
+    "directory_not_empty": "Name a directory that is empty or does not exist; `checkout --force` "
+    "writes into one that is not.",
     "local_changes": "Keep them with `zoostore commit -m MESSAGE` or move them away; --force "
     "overwrites them.",
-    "diverged": "`zoostore log STUB` shows what it has now. Keep this under a name of its own: "
-    "`commit --as STUB`; or follow the source with `pull --force`.",
+    "diverged": "`zoostore log STUB` shows what it has now. Keep yours under a name of its own "
+    "(`commit --as STUB`), or go on from the newest (`checkout STUB .`; `pull --force` for a "
+    "source's).",
     "tag_exists": "Choose another name; `zoostore show STUB` shows the tags.",
     "nothing_to_commit": "Change something first; `zoostore status` shows what differs.",
     "nothing_left": "`zoostore ls STUB` shows the paths; patterns are those of .gitignore.",

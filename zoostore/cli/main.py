@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line, and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal has no letters for is escaped, and no failure.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -70,7 +75,9 @@ def run(arguments: Sequence[str]) -> int:
         from zoostore.cli.hints import hint
 
         _show_traceback(settings)
-        return _fail(settings, error.kind, error.message, hint(error), error.exit_code)
+        verb = next((word for word in arguments if word in VERBS), "VERB")
+        advice = hint(error).replace("VERB", verb)
+        return _fail(settings, error.kind, error.message, advice, error.exit_code)
     except OSError as error:  # of a file, the library says so itself: this is of stdout
         _show_traceback(settings)
         _give_up_stdout()
@@ -84,6 +91,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail_usage(settings: Settings, error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not settings.json:
+        click.echo(error.format_message(), err=True)
+        return 2
     context = getattr(error, "ctx", None)
     hint = f"`{context.command_path} --help` shows what it takes." if context else ""
     return _fail(settings, "usage", error.format_message(), hint, 2)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from zoostore.errors import LinkModeUnavailable
-from zoostore.files.staging import READ_ONLY, random_name
+from zoostore.files.staging import random_name
 
 REFLINK = "reflink"
 HARDLINK = "hardlink"
@@ -63,9 +62,6 @@ def reflink(source: Path, target: Path, permissions: int) -> None:
 
 def hardlink(source: Path, target: Path, permissions: int) -> None:
     """Make `target` another name of `source`; permissions are shared and stay read-only."""
-    if stat.S_IMODE(os.stat(source).st_mode) != READ_ONLY:
-        # Somebody changed them through another name: an object is a plain, read-only file.
-        os.chmod(source, READ_ONLY)
     os.link(source, target)
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoostore.digest import Oid
-from zoostore.errors import DamagedContent, UsageError
+from zoostore.errors import DamagedContent, Diverged, UsageError
 from zoostore.files.scan import Found, require_keepable, scan
-from zoostore.objects.listing import EMPTY_DIRECTORY, totals
+from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
-from zoostore.stubs import Stub
+
+_TRIES = 5
 
 
-def add(
-    store: ObjectStore, directory: Path, stub: Stub, note: Note, progress: Progress
-) -> Recorded:
+def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Progress) -> Recorded:
     """Import a directory. Adding again what the stub already holds changes nothing.
 
     Raises:
@@ -29,18 +28,27 @@ def add(
     found = require_keepable(directory, scan(directory))
     with Batch(store) as batch:
         listing = take_in(batch, directory, found, progress)
-        parent = store.names.ref(stub.name)
-        old = parent.snapshot if parent else None
-        root = put_trees(batch, listing).root
-        if old is not None and _says_the_same(store, old, root, note):
-            batch.publish()
-            files, size = totals(listing)
-            before = store.snapshot(old).parents
-            parent_id = before[0] if before else None
-            # What had been damaged, or was left out of a pull, is new even so.
-            new = (batch.new_objects, batch.new_bytes)
-            return Recorded(stub.name, old, parent_id, files, size, *new)
-        return record(batch, listing, stub.name, follows=old, old=old, op="add", note=note)
+        tree = put_trees(batch, listing).root
+        for _ in range(_TRIES):
+            try:
+                return _record(store, batch, listing, tree, stub, note)
+            except Diverged:  # somebody else added to it meanwhile: go on from there
+                continue
+        return _record(store, batch, listing, tree, stub, note)
+
+
+def _record(
+    store: ObjectStore, batch: Batch, listing: Listing, tree: Oid, stub: str, note: Note
+) -> Recorded:
+    parent = store.names.ref(stub)
+    old = parent.snapshot if parent else None
+    if old is None or not _says_the_same(store, old, tree, note):
+        return record(batch, listing, stub, follows=old, old=old, op="add", note=note)
+    batch.publish()
+    before = store.snapshot(old).parents
+    # What had been damaged, or was left out of a pull, is new even so.
+    new = (batch.new_objects, batch.new_bytes)
+    return Recorded(stub, old, before[0] if before else None, *totals(listing), *new)
 
 
 def take_in(
@@ -72,11 +80,7 @@ def _check_directory(store: ObjectStore, directory: Path) -> None:
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         raise UsageError(f"{directory} {what}; nothing was added.", path=str(directory))
-    if store.layout.root.resolve().is_relative_to(directory.resolve()):
-        raise UsageError(
-            f"{directory} holds the store {store.layout.root} itself; nothing was added.",
-            path=str(directory),
-        )
+    store.layout.require_not_within(directory)
 
 
 def _says_the_same(store: ObjectStore, snapshot: Oid, tree: Oid, note: Note) -> bool:

@@ -6,12 +6,13 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoostore.errors import (
     DirectoryNotEmpty,
     LinkModeUnavailable,
+    NotACheckout,
     UnsafePath,
     UsageError,
 )
@@ -22,6 +23,8 @@ from zoostore.files.links import (
     HARDLINK,
     LINK_MODES,
     LINKERS,
+    REFLINK,
+    SYMLINK,
     choose_mode,
     is_unavailable,
 )
@@ -69,6 +72,13 @@ class CheckoutOptions:
             raise UsageError(f"There is no link mode {self.link!r}; there are {LINK_MODES}.")
         self.selector()
 
+    def as_before(self, directory: Path) -> CheckoutOptions:
+        """The same, but in a checkout that holds copies or symbolic links these again."""
+        working = WorkingDirectory(directory)
+        if not working.is_checkout() or working.state().link not in (COPY, SYMLINK):
+            return self
+        return replace(self, link=working.state().link)
+
     def selector(self) -> Selector:
         return selector(self.include, self.exclude)
 
@@ -84,6 +94,7 @@ class CheckedOut:
         link: the mode used for large objects: what `auto` found to work; `copy` if there
             were none.
         linked: how many files were laid out in each mode; small objects count as copies.
+        previous: the stub and the snapshot that the directory was a checkout of; empty if none.
         kept: how many paths were already as they should be, or stay edited.
         removed: how many were taken away.
     """
@@ -96,6 +107,7 @@ class CheckedOut:
     linked: Mapping[str, int] = field(default_factory=dict)
     kept: int = 0
     removed: int = 0
+    previous: str = ""
 
 
 def checkout(
@@ -117,14 +129,15 @@ def checkout(
         LinkModeUnavailable: the link mode asked for does not work there.
         DamagedContent: an object is missing or damaged; nothing was laid out.
     """
+    store.layout.require_apart(directory)
     working = WorkingDirectory(directory)
     tracking = _tracking(store, working, options)
     wanted = _sharing(tracking, walk(store.tree, found.snapshot.tree))
     _check_platform(wanted)
     todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
     todo.require_no_conflicts(directory)
-    previous = working.state().link if working.is_checkout() else COPY
-    layer = _Layer(store, options, previous, progress)
+    before = working.state() if working.is_checkout() else None
+    layer = _Layer(store, options, before.link if before else COPY, progress)
     if directory.exists():
         paths = layer.update(working, todo)
         _record(store, working, found, layer, paths)
@@ -139,6 +152,26 @@ def checkout(
         layer.linked,
         len(todo.keep),
         len(todo.remove),
+        f"{before.stub}@{before.snapshot}" if before else "",
+    )
+
+
+def require_outside_checkouts(directory: Path) -> None:
+    """Refuse to make a checkout within another: that one would take it for content.
+
+    Raises:
+        UsageError: the directory is none yet, and is below a checkout.
+    """
+    if WorkingDirectory(directory).is_checkout():
+        return
+    try:
+        outer = WorkingDirectory.containing(directory.absolute().parent)
+    except NotACheckout:
+        return
+    raise UsageError(
+        f"{directory} would be within the checkout {outer.root}; nothing was changed. To move that "
+        f"one to another snapshot, name it: {outer.root}.",
+        path=str(directory),
     )
 
 
@@ -146,8 +179,10 @@ def _tracking(store: ObjectStore, working: WorkingDirectory, options: CheckoutOp
     if working.is_checkout():
         return tracking_of(store, working)
     root = working.root
-    if root.exists() and not root.is_dir():
-        raise DirectoryNotEmpty(f"{root} is a file; nothing was changed.", path=str(root))
+    if os.path.lexists(root) and not root.is_dir():
+        raise DirectoryNotEmpty(
+            f"{root} is there, and is no directory; nothing was changed.", path=str(root)
+        )
     if root.exists() and any(root.iterdir()) and not options.force:
         raise DirectoryNotEmpty(
             f"{root} is not empty, and is no checkout; nothing was changed.", path=str(root)
@@ -245,6 +280,8 @@ class _Layer:
                     ready[path] = staging.new_path()
                     self._lay(entry, ready[path], ready[path].parent)
             self._progress.end()
+            if not self.options.force:
+                todo.require_untouched(working.root)
             _remove(working.root, todo.remove, todo.directories())
             laid = {}
             for path, entry in todo.write.items():
@@ -295,7 +332,10 @@ class _Layer:
             self._found = choose_mode(self.options.link, source, stage)
         mode = self._found
         # A name that shares the object's inode shares its permissions, which are not executable.
-        if permissions & stat.S_IXUSR and mode not in (COPY, "reflink"):
+        if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
+            mode = COPY
+        # Somebody made the object executable through such a name: theirs is left as it is.
+        if mode == HARDLINK and os.stat(source).st_mode & stat.S_IXUSR:
             mode = COPY
         try:
             LINKERS[mode](source, target, permissions)

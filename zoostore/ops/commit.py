@@ -8,23 +8,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from zoostore.digest import Oid
-from zoostore.errors import Diverged, NothingToCommit, UsageError
+from zoostore.errors import (
+    Diverged,
+    MalformedObject,
+    NothingToCommit,
+    UnsafeName,
+    UsageError,
+)
 from zoostore.files.scan import Found, require_keepable
+from zoostore.objects.listing import directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
+from zoostore.ops.pull import missing_blobs
 from zoostore.ops.recording import Note, Recorded, record
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.working import CheckoutState, Tracked, WorkingDirectory, laid_out
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
-from zoostore.stubs import Stub
 
 
 def commit(
     store: ObjectStore,
     working: WorkingDirectory,
-    stub: Stub | None,
+    stub: str | None,
     note: Note,
     progress: Progress,
 ) -> Recorded:
@@ -40,9 +47,10 @@ def commit(
     """
     if not note.message.strip():
         raise UsageError("A commit needs a message; nothing was committed.")
+    store.layout.require_not_within(working.root)
     state = working.state()
     parent = Oid.parse(state.snapshot)
-    name = stub.name if stub else state.stub
+    name = stub or state.stub
     old = _expected_ref(store, name, parent, is_new_name=stub is not None)
     tracking = tracking_of(store, working)
     compared = compare(working.root, tracking)
@@ -61,9 +69,25 @@ def commit(
         listing = _without_filled_folders(
             {**{path: item.entry for path, item in kept.items()}, **taken}
         )
-        recorded = record(batch, listing, name, follows=parent, old=old, op="commit", note=note)
+        entries = {path: item.entry for path, item in left_out.items()}
+        try:
+            recorded = record(
+                batch,
+                listing,
+                name,
+                follows=parent,
+                old=old,
+                op="commit",
+                note=note,
+                is_partial=bool(missing_blobs(store, entries)),
+            )
+        except MalformedObject as error:  # a new file stands where globs left a folder out
+            raise UnsafeName(
+                f"In {working.root}: {error.message} Nothing was committed.",
+                path=str(working.root),
+            ) from error
     _follow(working, state, recorded, kept, changed, listing)
-    _remove_emptied_folders(working, compared.deleted)
+    _remove_emptied_folders(working, compared.deleted, keep=directories(listing))
     return recorded
 
 
@@ -97,13 +121,18 @@ def _without_filled_folders(listing: Mapping[str, Entry]) -> dict[str, Entry]:
     }
 
 
-def _remove_emptied_folders(working: WorkingDirectory, deleted: Iterable[str]) -> None:
+def _remove_emptied_folders(
+    working: WorkingDirectory, deleted: Iterable[str], keep: set[str]
+) -> None:
     """Take away folders that hold nothing since their files were deleted: nobody added them."""
+    root = os.path.realpath(working.root)
     for path in deleted:
         folder = path.rpartition("/")[0]
-        while folder:
-            with contextlib.suppress(OSError):  # it still holds something, or is gone
-                os.rmdir(working.root / folder)
+        while folder and folder not in keep:
+            target = os.path.join(root, folder)
+            if os.path.realpath(target) == target:  # and not somewhere that a link leads to
+                with contextlib.suppress(OSError):  # it still holds something, or is gone
+                    os.rmdir(target)
             folder = folder.rpartition("/")[0]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.errors import LocalChanges
 from zoostore.files.globs import Selector
+from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
-from zoostore.ops.working import Tracked, Tracking, laid_out, left_out
+from zoostore.ops.working import NO_STAMP, Tracked, Tracking, laid_out, left_out
 
 _SHOWN = 10
 
@@ -24,6 +27,7 @@ class Plan:
         remove: files, links and empty folders to take away first.
         keep: paths that are already as they should be, or stay edited, as they will be recorded.
         left_out: paths of the snapshot that the globs do not choose.
+        seen: what is to be replaced or removed, as it was seen; None where nothing stood.
         conflicts: paths that would be lost; the plan may be carried out only if there are none.
     """
 
@@ -31,7 +35,18 @@ class Plan:
     remove: list[str] = field(default_factory=list)
     keep: dict[str, Tracked] = field(default_factory=dict)
     left_out: dict[str, Tracked] = field(default_factory=dict)
+    seen: dict[str, Tracked | None] = field(default_factory=dict)
     conflicts: list[str] = field(default_factory=list)
+
+    def require_untouched(self, root: Path) -> None:
+        """Refuse to replace what was edited since the plan was made.
+
+        Raises:
+            LocalChanges: something was.
+        """
+        edited = [path for path, seen in self.seen.items() if not _still(root / path, seen)]
+        self.conflicts.extend(edited)
+        self.require_no_conflicts(root)
 
     def directories(self) -> set[str]:
         """Every directory that what is written and kept stands in."""
@@ -101,6 +116,9 @@ class _Planner:
             if path not in self._wanted:
                 self._plan_unwanted(path)
         self._plan_blockers()
+        self._plan.remove.extend(path for path in self._local.emptied if path not in self._wanted)
+        for path in (*self._plan.write, *self._plan.remove):
+            self._plan.seen[path] = self._local.clean.get(path)
         return self._plan
 
     def _plan_wanted(self, path: str, entry: Entry) -> None:
@@ -114,7 +132,7 @@ class _Planner:
         elif is_same(self._root, edited, entry):
             self._plan.keep[path] = laid_out(entry, edited.lasting_stamp)
         elif path in self._local.modified and self._tracking.paths[path].entry == entry:
-            self._plan.keep[path] = self._tracking.paths[path]
+            self._plan.keep[path] = laid_out(entry, NO_STAMP)
         else:
             self._plan.conflicts.append(path)
 
@@ -152,12 +170,29 @@ class _Planner:
             self._plan.conflicts.append(path)
 
 
+def _still(path: Path, seen: Tracked | None) -> bool:
+    """Whether what stands at a path is what was seen there."""
+    try:
+        status = os.stat(path, follow_symlinks=seen is not None and seen.entry.kind.is_file)
+    except FileNotFoundError:
+        return seen is None
+    except NotADirectoryError:
+        return True
+    if stat.S_ISDIR(status.st_mode):
+        return True  # a folder is only taken away if it is empty
+    if seen is None:
+        return False
+    now = Stamp.of(status)
+    return seen.stamp == (now if seen.stamp.ctime_ns else now.without_ctime())
+
+
 def _present(local: Comparison) -> dict[str, Kind | None]:
     """Every path found, and what stands there."""
     present: dict[str, Kind | None] = {}
     present |= {path: tracked.entry.kind for path, tracked in local.clean.items()}
     present |= {path: found.kind for path, found in local.modified.items()}
     present |= {path: found.kind for path, found in local.untracked.items()}
+    present |= {path: found.kind for path, found in local.emptied.items()}
     return present
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from zoostore.digest import Oid
 from zoostore.errors import UnknownStub
-from zoostore.ops.history import Found, ref_name
+from zoostore.ops.history import Found
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
-from zoostore.stubs import Stub
 
 
 def tag(store: ObjectStore, found: Found, name: str, now: int) -> Oid:
@@ -21,15 +20,14 @@ def tag(store: ObjectStore, found: Found, name: str, now: int) -> Oid:
     return found.id
 
 
-def remove(store: ObjectStore, stub: Stub, now: int) -> Oid:
+def remove(store: ObjectStore, name: str, now: int) -> Oid:
     """Forget a ref and its tags. The snapshot stays, and can be named by its id, until gc.
 
     Raises:
         UnknownStub: no ref has this name.
     """
-    name = ref_name(store, stub)
-    record = store.names.ref(name) if name else None
-    if name is None or record is None:
-        raise UnknownStub(f"{stub.name} is not in the store {store.layout.root}.", stub=stub.name)
+    record = store.names.ref(name)
+    if record is None:
+        raise UnknownStub(f"{name} is not in the store {store.layout.root}.", stub=name)
     store.names.change(RefChange(name, None, record.snapshot, "rm", now))
     return record.snapshot

@@ -81,6 +81,7 @@ def publish_models(
         StoreBusy: another process publishes there.
         DamagedContent: an object is missing or damaged; the zoo is as it was.
     """
+    store.layout.require_apart(directory)
     _prepare(directory)
     with claim(directory / _CLAIM, str(directory)):
         zoo = _Zoo(store, directory)
@@ -229,7 +230,7 @@ class _Zoo:
         with self._staging.new_file() as (file, staged):
             writer = PackWriter(file)
             for kind, oid in sorted(new):
-                data = self._store.read(oid)
+                data = self._store.read_packed(oid, kind)
                 writer.add(oid, kind, data)
                 self._count(len(data))
             name, rows = writer.finish()

@@ -10,6 +10,7 @@ from typing import Self
 from zoostore.digest import Oid
 from zoostore.errors import (
     Diverged,
+    MalformedObject,
     MissingObject,
     NeededNetwork,
     NothingLeft,
@@ -137,7 +138,12 @@ def resolve(sources: Sources, stub: Stub) -> Resolved:
         raise NeededNetwork(
             f"{stub} is not here, and zoostore is offline: no remote was asked.", stub=str(stub)
         )
-    failures.sort(key=lambda error: isinstance(error, UnknownRevision))
+    unread = [failure for failure in failures if isinstance(failure, TransferFailed)]
+    if unread:
+        raise type(unread[0])(
+            f"{stub.name} was not found, and not every remote could be asked. {unread[0].message}",
+            **unread[0].facts,
+        ) from unread[0]
     if failures:
         raise failures[0]
     asked = ", ".join(source.name for source in sources.order) or "no source"
@@ -214,7 +220,9 @@ def pull(
             return _pulled(todo.offer.stub, record.snapshot, listing, {}, "")
         _check_not_diverged(record, todo.offer)
     with Batch(store) as batch:
-        _fetch(batch, [todo.source], todo.missing, progress)
+        # What it has lost, another may have: an object is known by its content.
+        others = [source for source in sources.usable() if source is not todo.source]
+        _fetch(batch, [todo.source, *others], todo.missing, progress)
         put_trees(batch, todo.offer.listing)
         put_snapshot(batch, todo.offer.snapshot)
         _record(store, batch, todo, record, stub.revision, now)
@@ -289,9 +297,23 @@ def _ref_change(
 
 
 def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
-    """The blobs of a listing that are not here, or not intact, with their sizes in bytes."""
+    """The blobs of a listing that are not here, or not intact, with their sizes in bytes.
+
+    Raises:
+        MalformedObject: one that is here is no blob, or of another size than the listing says.
+    """
     wanted = {entry.oid: entry.size for entry in entries.values() if entry.kind.is_file}
-    return {oid: size for oid, size in wanted.items() if not store.has(oid)}
+    missing = {}
+    for oid, size in wanted.items():
+        if not store.has(oid):
+            missing[oid] = size
+        elif (found := store.size_of_blob(oid)) != size:
+            raise MalformedObject(
+                f"A tree says that {oid} is a file of {size} bytes, and it is "
+                f"{'no file' if found is None else f'one of {found}'}. Nothing was taken from it.",
+                oid=str(oid),
+            )
+    return missing
 
 
 def _found_here(store: ObjectStore, stub: Stub) -> Found | None:

@@ -9,9 +9,11 @@ from zoostore.digest import Oid
 from zoostore.errors import UsageError
 from zoostore.objects.listing import Built, Listing, build, totals
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
+from zoostore.ops.history import ref_name
 from zoostore.store.batch import Batch
+from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import ObjectKind, RefChange
-from zoostore.stubs import Stub, parse_stub
+from zoostore.stubs import parse_stub
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,18 @@ class Recorded:
     new_bytes: int
 
 
-def plain_stub(text: str) -> Stub:
-    """A stub that names a ref to be written, and nothing more.
+def ref_to_write(store: ObjectStore, text: str) -> str:
+    """The full name of the ref that a stub names, a short name meaning the model it fits here.
 
     Raises:
+        Ambiguous: a short name fits more than one model.
         InvalidStub: the text does not follow the grammar.
         UsageError: it has a revision or selectors.
     """
     stub = parse_stub(text)
     if stub.revision or stub.selectors:
         raise UsageError(f"{text!r} names a revision or a part; a plain stub is needed here.")
-    return stub
+    return ref_name(store, stub) or stub.name
 
 
 def put_trees(batch: Batch, listing: Listing) -> Built:
@@ -88,6 +91,7 @@ def record(
     old: Oid | None,
     op: str,
     note: Note,
+    is_partial: bool = False,
 ) -> Recorded:
     """Record a listing as a snapshot, and move the stub's ref to it.
 
@@ -95,6 +99,7 @@ def record(
         follows: the snapshot it was made from.
         old: the snapshot the ref must still point to.
         op: the verb, for the reflog.
+        is_partial: whether files of it are not here.
 
     Raises:
         Diverged: the ref points elsewhere by now.
@@ -112,6 +117,16 @@ def record(
         metadata=note.metadata,
     )
     oid = put_snapshot(batch, snapshot)
-    change = RefChange(stub, oid, old, op, note.time, files=files, size=size, message=note.message)
+    change = RefChange(
+        stub,
+        oid,
+        old,
+        op,
+        note.time,
+        files=files,
+        size=size,
+        message=note.message,
+        partial=is_partial,
+    )
     batch.commit(change)
     return Recorded(stub, oid, follows, files, size, batch.new_objects, batch.new_bytes)

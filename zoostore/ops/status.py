@@ -53,6 +53,7 @@ class Comparison:
     Attributes:
         clean: paths that are as they were laid out, with the stamp they have now.
         modified, untracked: paths that are not, and what was found there.
+        emptied: folders that hold nothing only because what they held was deleted or left out.
         deleted: paths that are gone.
         learned: whether files had to be read to know, so that new stamps are worth keeping.
     """
@@ -60,11 +61,12 @@ class Comparison:
     clean: Mapping[str, Tracked]
     modified: Mapping[str, Found]
     untracked: Mapping[str, Found]
+    emptied: Mapping[str, Found]
     deleted: tuple[str, ...]
     learned: bool
 
 
-NOTHING_THERE = Comparison({}, {}, {}, (), learned=False)
+NOTHING_THERE = Comparison({}, {}, {}, {}, (), learned=False)
 
 
 def status(store: ObjectStore, working: WorkingDirectory) -> Status:
@@ -137,13 +139,17 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
         else:
             modified[found.path] = found
     deleted = _deleted(root, tracking, clean, modified)
-    shown = _without_emptied_folders(untracked, tracking)
-    return Comparison(clean, modified, shown, deleted, learned)
+    emptied = _emptied_folders(untracked, tracking)
+    for path in emptied:
+        del untracked[path]
+    return Comparison(clean, modified, untracked, emptied, deleted, learned)
 
 
 def _content_of(root: Path, found: Found, entry: Entry) -> Found:
     """The file itself, where an object was laid out as a link to it."""
-    if found.kind is not Kind.LINK or not entry.kind.is_file:
+    digits = entry.oid.hex()
+    is_to_object = found.target.endswith(f"/objects/{digits[:2]}/{digits[2:]}")
+    if found.kind is not Kind.LINK or not entry.kind.is_file or not is_to_object:
         return found
     try:
         status = os.stat(root / found.path)
@@ -195,17 +201,12 @@ def _deleted(
     return tuple(missing)
 
 
-def _without_emptied_folders(untracked: dict[str, Found], tracking: Tracking) -> dict[str, Found]:
-    """Leave out folders that are empty only because what they held was deleted or left out."""
-    empty = [path for path, found in untracked.items() if found.kind is Kind.DIRECTORY]
+def _emptied_folders(untracked: Mapping[str, Found], tracking: Tracking) -> dict[str, Found]:
+    empty = {path: found for path, found in untracked.items() if found.kind is Kind.DIRECTORY}
     if not empty:
-        return untracked
+        return empty
     parents = {parent for path in tracking.paths for parent in _parents(path)}
-    return {
-        path: found
-        for path, found in untracked.items()
-        if found.kind is not Kind.DIRECTORY or path not in parents
-    }
+    return {path: found for path, found in empty.items() if path in parents}
 
 
 def _parents(path: str) -> list[str]:

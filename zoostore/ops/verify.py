@@ -1,4 +1,4 @@
-"""verify: read everything again, and say what is damaged or missing. Changes nothing."""
+"""verify: read everything again, and say what is damaged or missing. Changes no object."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import MalformedObject, MissingObject, ZooError
 from zoostore.objects.listing import totals, walk
-from zoostore.objects.snapshot import decode_snapshot
+from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, Kind, decode_tree
+from zoostore.ops.history import history
 from zoostore.progress import Progress
 from zoostore.store.derive import loose_files, pack_files
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, check_object
-from zoostore.store.records import Location, ObjectKind, Packed, RefRecord
+from zoostore.store.records import Location, ObjectKind, Packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,9 @@ def verify(store: ObjectStore, stubs: Sequence[str], progress: Progress) -> Veri
     progress.begin("verifying", _bytes_to_read(store, only))
     _verify_loose(store, only, report, progress)
     _verify_packs(store, only, report, progress)
+    partial = _partial_snapshots(store)
     for name in names:
-        _verify_model(store, name, report)
+        _verify_model(store, name, partial, report)
     if not stubs:
         _verify_reflog(store, report)
         _verify_index(store, report)
@@ -166,30 +168,53 @@ def _verify_packed(pack: PackReader, row: Packed, report: _Report) -> None:
         report.count(row.oid, row.size)
 
 
-def _verify_model(store: ObjectStore, name: str, report: _Report) -> None:
+def _verify_model(store: ObjectStore, name: str, partial: set[Oid], report: _Report) -> None:
+    """Walk the snapshots of a model: the newest, the tagged, and what they follow and is here."""
     record = store.names.ref(name)
     tips = {record.snapshot} if record else set()
     for tip in tips | set(store.names.tags(name).values()):
-        _verify_snapshot(store, name, tip, record, report)
+        try:
+            for oid, snapshot in history(store, tip):
+                _verify_snapshot(store, name, oid, snapshot, report, is_partial=oid in partial)
+        except ZooError as error:
+            _report(error, name, tip, report)
 
 
 def _verify_snapshot(
-    store: ObjectStore, name: str, oid: Oid, record: RefRecord | None, report: _Report
+    store: ObjectStore,
+    name: str,
+    oid: Oid,
+    snapshot: Snapshot,
+    report: _Report,
+    *,
+    is_partial: bool,
 ) -> None:
     try:
-        snapshot = store.snapshot(oid)
         entries = list(walk(store.tree, snapshot.tree))
     except ZooError as error:
-        found = report.missing if isinstance(error, MissingObject) else report.damaged
-        what = str(error.facts.get("oid", oid))
-        found.setdefault(what, error.message)
-        report.models.setdefault(what, []).append(name)
+        _report(error, name, oid, report)
         return
     if totals(dict(entries)) != (snapshot.files, snapshot.size):
         report.damaged[str(oid)] = "the snapshot does not have the files and the size it says"
-    is_partial = record is not None and record.is_partial and record.snapshot == oid
     for path, entry in entries:
         _verify_entry(name, path, entry, report, is_partial=is_partial)
+
+
+def _report(error: ZooError, name: str, oid: Oid, report: _Report) -> None:
+    found = report.missing if isinstance(error, MissingObject) else report.damaged
+    what = str(error.facts.get("oid", oid))
+    found.setdefault(what, error.message)
+    report.models.setdefault(what, []).append(name)
+
+
+def _partial_snapshots(store: ObjectStore) -> set[Oid]:
+    """The snapshots of which some files were left out on purpose, by the reflog."""
+    partial: set[Oid] = set()
+    for line in store.names.reflog.read():
+        change = line.change
+        if change is not None and change.new is not None and not change.tag:
+            (partial.add if change.partial else partial.discard)(change.new)
+    return partial
 
 
 def _verify_entry(name: str, path: str, entry: Entry, report: _Report, *, is_partial: bool) -> None:
@@ -213,7 +238,7 @@ def _verify_reflog(store: ObjectStore, report: _Report) -> None:
 
 
 def _verify_index(store: ObjectStore, report: _Report) -> None:
-    """What the index holds must be on the disk, and the other way round."""
+    """What the index holds must be on the disk. (What it lacks is found when it is needed.)"""
     places: dict[Oid, Location] = store.names.view(lambda index: dict(index.locations()))
     lost = [oid for oid in places if oid not in report.intact and str(oid) not in report.damaged]
     for oid in lost:

@@ -208,6 +208,11 @@ def _encode(snapshot: str, paths: Mapping[str, Tracked]) -> bytes:
     return bytes(data)
 
 
+def _leads_away(path: str) -> bool:
+    between = f"/{path}/"
+    return "//" in between or "/../" in between or "/./" in between
+
+
 def _decode(data: bytes, snapshot: str) -> dict[str, Tracked]:
     if hash_bytes(memoryview(data)[:-OID_BYTES]) != data[-OID_BYTES:]:
         raise ValueError("the record of a checkout's files is damaged")
@@ -217,6 +222,8 @@ def _decode(data: bytes, snapshot: str) -> dict[str, Tracked]:
     start = _HEAD.size
     names_at = start + count * _RECORD.size
     texts = data[names_at:-OID_BYTES].decode("utf-8").split("\0")
+    if any(_leads_away(path) for path in texts[:count]):
+        raise ValueError("the record of a checkout's files names what is not in it")
     targets = iter(texts[count:])
     found = {}
     records = _RECORD.iter_unpack(memoryview(data)[start:names_at])

@@ -88,7 +88,7 @@ class RemotePack:
     def _fetch_whole(self) -> BinaryIO:
         spool: BinaryIO = io.BytesIO()
         if self._size > _RUN:
-            spool = tempfile.TemporaryFile()  # type: ignore[assignment]  # noqa: SIM115 - kept open
+            spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open
         try:
             self._fill(spool)
         except BaseException:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from zoostore.digest import Oid
-from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore
+from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
 from zoostore.files.staging import replace_durably
 
 FORMAT = 1
@@ -43,6 +43,28 @@ class Layout:
     def pack(self, name: Oid) -> Path:
         """Where the pack of this name is."""
         return self.packs / f"{name.hex()}.zpack"
+
+    def require_not_within(self, directory: Path) -> None:
+        """Refuse a directory to be read that holds the store. Raises `UsageError`."""
+        if self.root.resolve().is_relative_to(directory.resolve()):
+            raise UsageError(
+                f"{directory} holds the store {self.root} itself; nothing was done.",
+                path=str(directory),
+            )
+
+    def require_apart(self, directory: Path) -> None:
+        """Refuse a directory to be written to that holds the store, or is in it.
+
+        Raises:
+            UsageError: it does, or is, and is not among the store's own checkouts.
+        """
+        self.require_not_within(directory)
+        root, other = self.root.resolve(), directory.resolve()
+        if other.is_relative_to(root) and not other.is_relative_to(root / "checkouts"):
+            raise UsageError(
+                f"{directory} is within the store {self.root}; nothing was done.",
+                path=str(directory),
+            )
 
     def exists(self) -> bool:
         """Whether there is a store here that this release can use.

@@ -77,6 +77,11 @@ class ObjectStore:
         except DamagedContent:
             return False
 
+    def size_of_blob(self, oid: Oid) -> int | None:
+        """A blob's size in bytes; None if it is not here, or another kind of object."""
+        location = self.location(oid)
+        return location.size if location and location.kind is ObjectKind.BLOB else None
+
     def _intact_location(self, oid: Oid) -> Location | None:
         """Where an object is, after a look at the stamp of its file.
 
@@ -108,21 +113,21 @@ class ObjectStore:
     # Reading objects
 
     def read(self, oid: Oid) -> bytes:
-        """A whole object, for those known to be small.
+        """A whole blob, for those known to be small.
 
         Raises:
             MissingObject: it is not here.
             DamagedContent: it is, and is not what its oid says.
         """
-        location = self._require(oid)
+        location = self._require_kind(oid, ObjectKind.BLOB)
         if location.is_loose:
             with self._open_loose(oid) as file:
                 return file.read()
         return self._read_packed(oid, location)
 
     def open(self, oid: Oid) -> BinaryIO:
-        """An object as a binary file, at its beginning. Raises what `read` raises."""
-        location = self._require(oid)
+        """A blob as a binary file, at its beginning. Raises what `read` raises."""
+        location = self._require_kind(oid, ObjectKind.BLOB)
         if location.is_loose:
             return self._open_loose(oid)
         return io.BytesIO(self._read_packed(oid, location))
@@ -132,24 +137,29 @@ class ObjectStore:
 
         Raises what `read` raises.
         """
-        return self.layout.loose(oid) if self._require(oid).is_loose else None
+        location = self._require_kind(oid, ObjectKind.BLOB)
+        return self.layout.loose(oid) if location.is_loose else None
 
     def tree(self, oid: Oid) -> dict[str, Entry]:
         """A decoded tree. Raises what `read` and `decode_tree` raise."""
-        return decode_tree(self._read_kind(oid, ObjectKind.TREE))
+        return decode_tree(self.read_packed(oid, ObjectKind.TREE))
 
     def snapshot(self, oid: Oid) -> Snapshot:
         """A decoded snapshot. Raises what `read` and `decode_snapshot` raise."""
-        return decode_snapshot(self._read_kind(oid, ObjectKind.SNAPSHOT))
+        return decode_snapshot(self.read_packed(oid, ObjectKind.SNAPSHOT))
 
-    def _read_kind(self, oid: Oid, kind: ObjectKind) -> bytes:
+    def read_packed(self, oid: Oid, kind: ObjectKind) -> bytes:
+        """The bytes of a small object of a kind. Raises what `read` raises."""
+        return self._read_packed(oid, self._require_kind(oid, kind))
+
+    def _require_kind(self, oid: Oid, kind: ObjectKind) -> Location:
         location = self._require(oid)
         if location.kind is not kind:
             raise MissingObject(
                 f"The object {oid} is no {kind.name.lower()}, but a {location.kind.name.lower()}.",
                 oid=str(oid),
             )
-        return self._read_packed(oid, location)
+        return location
 
     # Loose objects
 

@@ -42,6 +42,8 @@ def checkout(stub: str, directory: str | None, **options: Any) -> None:
         more.append(f"{done.kept} kept")
     if done.removed:
         more.append(f"{done.removed} removed")
+    if done.previous and not done.previous.startswith(f"{done.pulled.stub}@"):
+        more.append(f"it was {done.previous}")
     say(f"{done.pulled.stub} at {done.pulled.snapshot.short}: {'; '.join(more)}")
     line(printable(str(done.directory)))
 
@@ -128,6 +130,7 @@ def _checked_out(done: CheckedOut) -> dict[str, object]:
         "linked": dict(done.linked),
         "kept": done.kept,
         "removed": done.removed,
+        "previous": done.previous,
     }
 
 
@@ -145,11 +148,12 @@ def _tell_pulled(pulled: Pulled, *, would: bool = False) -> None:
         return
     verb = "would pull" if would else "pulled"
     origin = f" from {pulled.source}" if pulled.source else ""
-    say(
-        f"{verb} {plural(pulled.downloaded_files, 'file')} ({size(pulled.downloaded_bytes)})"
-        f"{origin}, {'reuse' if would else 'reused'} {plural(pulled.reused_files, 'file')} "
-        f"({size(pulled.reused_bytes)})"
-    )
+    more = ""
+    if pulled.reused_files:
+        word = "reuse" if would else "reused"
+        more = f", {word} {plural(pulled.reused_files, 'file')} ({size(pulled.reused_bytes)})"
+    moved = f"{plural(pulled.downloaded_files, 'file')} ({size(pulled.downloaded_bytes)})"
+    say(f"{verb} {moved}{origin}{more}")
 
 
 def _tell_recorded(done: Recorded) -> None:
@@ -166,8 +170,9 @@ def _tell_recorded(done: Recorded) -> None:
             }
         )
         return
+    origin = f"child of {done.parent.short}" if done.parent else "first snapshot"
     say(
         f"{plural(done.files, 'file')} ({size(done.size)}); stored "
-        f"{plural(done.new_objects, 'new object')} ({size(done.new_bytes)})"
+        f"{plural(done.new_objects, 'new object')} ({size(done.new_bytes)}); {origin}"
     )
     line(f"{done.snapshot}  {done.stub}")
