@@ -530,6 +530,8 @@ class Store:
         except (UnknownStub, UnknownRevision):
             store.names.require_writable()
         except DamagedContent as error:  # a tree or the snapshot itself: a source may have it
+            if store.names.read_only:
+                raise
             damage = error
         try:
             with self._sources() as sources:
@@ -565,7 +567,7 @@ def _builtin_zoo() -> str:
 
 
 def _absolute(url: str) -> str:
-    return url if "://" in url else str(Path(url).absolute())
+    return url if "://" in url or not url else str(Path(url).absolute())
 
 
 def _files_at(address: str) -> StaticFiles:

@@ -83,6 +83,9 @@ def add_remote(path: Path, name: str, url: str) -> None:
 
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or name in RESERVED_NAMES:
         raise InvalidName(f"{name!r} cannot be the name of a remote; nothing was changed.")
+    is_text = url.encode("utf-8", errors="replace").decode("utf-8") == url
+    if not url or "\0" in url or not is_text:
+        raise InvalidName(f"{url!r} cannot be the address of a remote; nothing was changed.")
     scheme, has_scheme, _ = url.partition("://")
     if has_scheme and scheme not in ("http", "https", "file"):
         raise InvalidName(

@@ -144,7 +144,8 @@ def nasty(store: Store, lay: LayOut, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (work / f"{NASTY}2").unlink()
     (work / f"{NASTY}4").write_bytes(b"4")
     (work / NASTY / f"{NASTY}1").write_bytes(b"11")
-    store.add_remote("far", f"http://127.0.0.1:1/{ESCAPE}")
+    with open(store.path / "config.toml", "a") as config:
+        config.write('[remotes.far]\nurl = "http://127.0.0.1:1/\\u001b[31m\\u009b0m"\n')
     monkeypatch.setenv("ZOOSTORE_HOME", str(store.path))
     return work
 

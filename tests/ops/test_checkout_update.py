@@ -321,6 +321,22 @@ def test_every_conflict_is_named_up_to_ten_and_the_rest_counted(
     assert "5 more" in raised.value.message
 
 
+@pytest.mark.parametrize("target", ["b", "a", "nowhere", "b/x"])
+def test_a_link_becomes_a_folder_and_a_link_again(
+    store: Store, lay: LayOut, tmp_path: Path, look: Look, target: str
+) -> None:
+    old: dict[str, Content] = {"a": target, "b/x": b"x"}
+    new: dict[str, Content] = {"a/x": b"in a", "b/x": b"x"}
+    store.add(lay("old", old), STUB)
+    work = store.checkout(STUB, tmp_path / "work").directory
+    store.add(lay("new", new), STUB)
+
+    store.checkout(STUB, work)
+    assert look(work) == new
+    store.checkout(f"{STUB}@~1", work)
+    assert look(work) == old
+
+
 def test_globs_can_be_widened_and_narrowed(both: Store, tmp_path: Path, look: Look) -> None:
     work = both.checkout(STUB, tmp_path / "work", include=["sub/", "*.bin"]).directory
     narrow = {"sub/same.txt": b"same too"}

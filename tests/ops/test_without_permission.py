@@ -103,9 +103,7 @@ def public(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("ZOOSTORE_HOME", str(folder / "own/store"))
         monkeypatch.setenv("TMPDIR", str(folder / "own"))
         yield folder
-        for path in [folder, *folder.rglob("*")]:
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)
+        permit(folder)
 
 
 @pytest.fixture
@@ -121,6 +119,13 @@ def shared(public: Path, lay_at: LayAt) -> Path:
     del store
     forbid(public / "store")
     return public / "store"
+
+
+def permit(root: Path) -> None:
+    root.chmod(0o755)
+    for path in root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            permit(path)
 
 
 def forbid(root: Path) -> None:
@@ -301,7 +306,7 @@ def test_an_edited_file_that_may_not_be_read_is_named_by_status(
 
 
 def test_a_store_that_may_not_be_read_is_said_to_be_so(shared: Path) -> None:
-    shared.chmod(0o700)
+    shared.chmod(0)
 
     for answer in as_nobody(
         ("--store", shared, "ls", "--json"),
@@ -317,6 +322,7 @@ def test_a_store_that_may_not_be_read_is_said_to_be_so(shared: Path) -> None:
 
 def test_a_store_cannot_be_made_where_nothing_may_be_written(public: Path, lay_at: LayAt) -> None:
     source = lay_at(public / "source", FILES)
+    public.chmod(0o555)
 
     (answer,) = as_nobody(("--store", public / "new/store", "add", source, STUB, "--json"))
 
@@ -333,7 +339,7 @@ def test_a_place_that_may_not_be_written_to_is_said_to_be_so(
     public: Path, lay_at: LayAt, command: tuple[str, ...]
 ) -> None:
     source = lay_at(public / "source", FILES)
-    (public / "closed").mkdir(mode=0o755)
+    (public / "closed").mkdir(mode=0o555)
     filled = [argument.format(public / "closed") for argument in command]
 
     added, answer = as_nobody(("add", source, STUB), (*filled, "--json"))

@@ -165,7 +165,7 @@ def require_outside_checkouts(directory: Path) -> None:
     if WorkingDirectory(directory).is_checkout():
         return
     try:
-        outer = WorkingDirectory.containing(directory.absolute().parent)
+        outer = WorkingDirectory.containing(directory / os.pardir)
     except NotACheckout:
         return
     raise UsageError(

@@ -270,6 +270,12 @@ def bring_here(
     listing = flatten(store.tree, found.snapshot.tree)
     chosen = _choose(found.stub, listing, is_chosen)
     missing = missing_blobs(store, chosen)
+    if missing and store.names.read_only:
+        raise MissingObject(
+            f"{len(missing)} objects of {found.stub} are missing or damaged, and the store "
+            f"{store.layout.root} cannot be written to.",
+            oids=[str(oid) for oid in missing],
+        )
     if missing:
         with sources() as asked:
             complete(store, asked, missing, progress)

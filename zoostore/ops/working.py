@@ -119,7 +119,8 @@ class WorkingDirectory:
         Raises:
             NotACheckout: it is in none.
         """
-        for folder in (path.absolute(), *path.absolute().parents):
+        start = Path(os.path.abspath(path))
+        for folder in (start, *start.parents):
             working = cls(folder)
             if working.is_checkout():
                 return working
