@@ -180,9 +180,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.refs: dict[str, Oid] = {}
         self.tags: dict[str, dict[str, Oid]] = {}
         self.checkouts: dict[str, Checkout] = {}
+        self.published: dict[str, Oid] = {}
+        self.reader = Store(self.root / "reader", offline=True)
 
     def teardown(self) -> None:
-        del self.store
+        del self.store, self.reader
         self.folder.cleanup()
 
     def tick(self) -> int:
@@ -348,6 +350,28 @@ class StoreMachine(RuleBasedStateMachine):
         stub = data.draw(st.sampled_from(sorted(self.refs)))
         assert self.store.remove(stub) == self.refs.pop(stub)
         self.tags.pop(stub, None)
+
+    @precondition(lambda self: self.refs)
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        stub = data.draw(st.sampled_from(sorted(self.refs)))
+        done = self.store.publish([stub], self.root / "zoo")
+        if not self.published:
+            self.reader.add_remote("zoo", str(self.root / "zoo"))
+        self.published[stub] = self.refs[stub]
+        assert done.total_models == len(self.published)
+
+    @precondition(lambda self: self.published)
+    @rule(data=st.data())
+    def pull_elsewhere(self, data: st.DataObject) -> None:
+        stub = data.draw(st.sampled_from(sorted(self.published)))
+        snapshot = self.published[stub]
+        assert self.reader.pull(stub).snapshot == snapshot
+        assert self.reader.snapshot(stub).id == snapshot
+        self.reader.checkout(stub, self.root / "far", force=True)
+        assert read(self.root / "far") == self.listings[snapshot]
+        shutil.rmtree(self.root / "far")
+        assert self.reader.verify().is_clean
 
     @rule(snapshot=snapshots)
     def read_an_old_snapshot(self, snapshot: Oid) -> None:

@@ -160,9 +160,9 @@ def test_a_store_that_may_only_be_read_answers_as_it_would_its_owner(
     expected = [cli("--store", shared, *verb, "--json")[:2] for verb in READING]
     folder = shared / "index"
     if index == "gone":
-        shared.chmod(0o755)
+        permit(shared)
         shutil.rmtree(folder)
-        shared.chmod(0o555)
+        forbid(shared)
     elif index == "damaged":
         os.truncate(folder / "data.mdb", 5000)
     elif index == "elsewhere":

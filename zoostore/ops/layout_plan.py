@@ -44,7 +44,13 @@ class Plan:
         Raises:
             LocalChanges: something was.
         """
-        edited = [path for path, seen in self.seen.items() if not _still(root / path, seen)]
+        removed = set(self.remove)
+        edited = [
+            path
+            for path, seen in self.seen.items()
+            # What is reached through a link that goes away says nothing of this path.
+            if removed.isdisjoint(_above(path)) and not _still(root / path, seen)
+        ]
         self.conflicts.extend(edited)
         self.require_no_conflicts(root)
 
@@ -174,10 +180,8 @@ def _still(path: Path, seen: Tracked | None) -> bool:
     """Whether what stands at a path is what was seen there."""
     try:
         status = os.stat(path, follow_symlinks=seen is not None and seen.entry.kind.is_file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return seen is None
-    except NotADirectoryError:
-        return True
     if stat.S_ISDIR(status.st_mode):
         return True  # a folder is only taken away if it is empty
     if seen is None:

@@ -425,7 +425,13 @@ def _record(
     if revision and record is not None and record.snapshot != offer.id:
         batch.publish()
     elif _changes_something(record, change, todo):
-        batch.commit(change)
+        try:
+            batch.commit(change)
+        except Diverged:
+            now_there = store.names.ref(offer.stub)
+            if now_there is None or now_there.snapshot != offer.id:
+                raise  # and otherwise another process has just pulled the same
+            batch.publish()
     else:
         batch.publish()
     is_other = record is not None and record.snapshot != offer.id
