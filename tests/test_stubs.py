@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zoostore.errors import Ambiguous, InvalidStub
+from zoostore.errors import Ambiguous, InvalidName, InvalidStub
 from zoostore.stubs import (
     MAX_NAME_BYTES,
     SELECTORS,
@@ -312,7 +312,7 @@ def test_a_tag_name_is_taken(name: str) -> None:
     ["", "-x", ".x", "+x", "a/b", "a~1", "a b", "a@b", "a\n", "é", "x" * 101, "0" * 64, "f" * 64],
 )
 def test_what_cannot_be_a_tag_is_refused(name: str) -> None:
-    with pytest.raises(InvalidStub):
+    with pytest.raises(InvalidName):
         check_tag_name(name)
 
 
@@ -320,6 +320,6 @@ def test_what_cannot_be_a_tag_is_refused(name: str) -> None:
 def test_every_tag_can_be_written_as_a_revision(name: str) -> None:
     try:
         check_tag_name(name)
-    except InvalidStub:
+    except InvalidName:
         return
     assert parse_stub(f"resnet@{name}").revision == name

@@ -308,7 +308,7 @@ class Store:
             store = self._opened()
             entry = entry_at(store, self._find(stub), path)
             missing = missing_blobs(store, {path: entry})
-            if missing:
+            if missing and not store.names.read_only:
                 with self._sources() as sources:
                     complete(store, sources, missing, self._progress)
             return store.open(entry.oid)

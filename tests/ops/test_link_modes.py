@@ -91,9 +91,9 @@ def test_symbolic_links_lead_to_the_objects_from_a_store_named_relatively(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    Store("store").checkout(STUB, "here/work", link="symlink")
+    Store("store").checkout(STUB, "here/out", link="symlink")
 
-    assert (tmp_path / "here/work/big.bin").read_bytes() == BIG
+    assert (tmp_path / "here/out/big.bin").read_bytes() == BIG
 
 
 def test_copies_are_files_of_their_own(added: Store, tmp_path: Path, look: Look) -> None:
