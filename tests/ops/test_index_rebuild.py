@@ -190,7 +190,6 @@ def test_answers_do_not_depend_on_the_index(
     DAMAGE[damage](copied)
 
     assert answers(copied) == expected
-    assert answers(copied) == expected
 
 
 def test_an_index_elsewhere_gives_the_same_answers(

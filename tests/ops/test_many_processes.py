@@ -468,7 +468,7 @@ def check(folder, is_done):
 
 @pytest.mark.parametrize(
     ("verb", "step"),
-    [(UPDATE, 3), (CREATE, 4), (COMMIT, 4), (PULL, 9)],
+    [(UPDATE, 4), (CREATE, 5), (COMMIT, 5), (PULL, 9)],
     ids=["update", "checkout", "commit", "pull"],
 )
 def test_a_verb_that_is_killed_before_any_system_call_can_be_done_again(

@@ -13,6 +13,7 @@ from zoostore import Store
 from zoostore.errors import (
     Diverged,
     InvalidName,
+    MalformedObject,
     MissingObject,
     NeededNetwork,
     NothingLeft,
@@ -295,6 +296,19 @@ def test_a_remote_that_is_down_does_not_hide_the_next(
 
     assert store.pull(STUB).source == "zoo"
     assert store.pull("mlp-512-digits-base").source == "builtin"
+
+
+def test_a_remote_behind_a_sign_in_page_does_not_hide_the_next(
+    store: Store, zoo: Path, web: Web
+) -> None:
+    """It answers every request with 200 and a web page; it is still why a model was not found."""
+    web.answers["/zoo.json"] = [lambda handler: handler.answer(200, b"<!doctype html>")]
+    store.add_remote("zoo", str(zoo))
+
+    assert store.pull(STUB).source == "zoo"
+    assert store.pull("mlp-512-digits-base").source == "builtin"
+    with pytest.raises(MalformedObject):
+        store.pull("zoo:none")
 
 
 def test_a_remote_that_is_down_is_why_a_model_was_not_found(store: Store, impatient: None) -> None:

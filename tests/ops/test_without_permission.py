@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
+import zoostore
 from zoostore import Store
 
 if TYPE_CHECKING:
@@ -26,23 +29,13 @@ BIG = bytes(range(256))
 FILES: dict[str, Content] = {"big.bin": BIG, "small.txt": b"small", "sub/run*": b"#!"}
 NOBODY = 65534
 
-# Permissions do not bind root, so root becomes nobody. What nobody may be unable to read is
-# imported before: every module that any module of zoostore imports, wherever it does so.
+# Permissions do not bind root, so root becomes nobody, who may be unable to read what is imported
+# late. So all that is, is imported before.
 PROGRAM = """
-import ast, contextlib, difflib, importlib, io, json, os, sys, tempfile
-from pathlib import Path
-import zoostore
-package = Path(zoostore.__file__).parent
-for path in package.rglob("*.py"):
-    if path.is_relative_to(package / "zoo") or path.name == "__main__.py":
-        continue
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
-            if name.split(".")[0] not in ("rich", "requests"):
-                with contextlib.suppress(ImportError):
-                    importlib.import_module(name)
+import contextlib, difflib, importlib, io, json, os, sys, tempfile
+for name in json.loads(sys.argv[2]):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 from zoostore.cli.main import run
 with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
     run(["--store", scratch, "pull", "--include", "*.txt", "zoo:none"])
@@ -74,11 +67,27 @@ class Answer(NamedTuple):
         return kind
 
 
+@functools.cache
+def imported() -> list[str]:
+    """What any module of zoostore that is of use here imports, wherever in it."""
+    package = Path(zoostore.__file__).parent
+    names: set[str] = set()
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "zoo") or path.name == "__main__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+    return sorted(name for name in names if name.split(".")[0] not in ("rich", "requests"))
+
+
 def as_nobody(*commands: tuple[Any, ...]) -> list[Answer]:
     """Run commands as a user whom permissions bind."""
     lines = [[str(argument) for argument in command] for command in commands]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(lines)],
+        [sys.executable, "-c", PROGRAM, json.dumps(lines), json.dumps(imported())],
         capture_output=True,
         timeout=60,
         check=False,

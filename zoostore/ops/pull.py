@@ -118,7 +118,8 @@ def resolve(sources: Sources, stub: Stub) -> Resolved:
     Raises:
         UnknownStub, UnknownRevision: all could be asked, and none has it.
         NeededNetwork: offline, and a source that was not asked might have it.
-        TransferFailed: none of those that answered has it, and one did not answer.
+        TransferFailed, MalformedObject: none of those that answered has it, and one did
+            not answer, or not with a zoo.
     """
     not_asked = False
     failures: list[ZooError] = []
@@ -128,17 +129,17 @@ def resolve(sources: Sources, stub: Stub) -> Resolved:
             continue
         try:
             offer = source.resolve(stub)
-        except (TransferFailed, UnknownRevision) as error:
+        except (TransferFailed, UnknownRevision, MalformedObject) as error:
             failures.append(error)
             continue
         if offer is not None:
-            unread = [error for error in failures if isinstance(error, TransferFailed)]
+            unread = _unread(failures)
             return Resolved(offer, source, not_asked, unread[0] if unread else None)
     if not_asked:
         raise NeededNetwork(
             f"{stub} is not here, and zoostore is offline: no remote was asked.", stub=str(stub)
         )
-    unread = [failure for failure in failures if isinstance(failure, TransferFailed)]
+    unread = _unread(failures)
     if unread:
         raise type(unread[0])(
             f"{stub.name} was not found, and not every remote could be asked. {unread[0].message}",
@@ -151,6 +152,11 @@ def resolve(sources: Sources, stub: Stub) -> Resolved:
         f"There is no model {stub.name}: it is not in the store, and {asked} does not have it.",
         stub=stub.name,
     )
+
+
+def _unread(failures: Sequence[ZooError]) -> list[ZooError]:
+    """Of what went wrong, that which leaves open whether a source has the model."""
+    return [failure for failure in failures if not isinstance(failure, UnknownRevision)]
 
 
 def plan_pull(
