@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from zoostore.digest import Oid
 from zoostore.errors import UnknownPath
@@ -74,15 +73,6 @@ def log(store: ObjectStore, found: Found) -> Iterator[LogEntry]:
         names.setdefault(oid, []).append(tag)
     for oid, snapshot in history(store, found.id):
         yield LogEntry(oid, snapshot, tuple(names.get(oid, ())))
-
-
-def open_path(store: ObjectStore, found: Found, path: str) -> BinaryIO:
-    """A file of a snapshot, to be read; links are followed within it.
-
-    Raises:
-        UnknownPath: the snapshot has no such file.
-    """
-    return store.open(entry_at(store, found, path).oid)
 
 
 def entry_at(store: ObjectStore, found: Found, path: str) -> Entry:

@@ -36,9 +36,9 @@ def ref_name(store: ObjectStore, stub: Stub) -> str | None:
     Raises:
         Ambiguous: a short name fits more than one ref.
     """
-    if store.names.ref(stub.name) is not None or not stub.is_short:
-        return stub.name if store.names.ref(stub.name) is not None else None
-    return only_match(stub, store.names.refs())
+    if store.names.ref(stub.name) is not None:
+        return stub.name
+    return only_match(stub, store.names.refs()) if stub.is_short else None
 
 
 def find(store: ObjectStore, stub: Stub) -> Found:
