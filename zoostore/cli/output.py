@@ -11,9 +11,6 @@ import click
 
 from zoostore.cli.settings import settings
 
-_KILO = 1000
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-
 
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
@@ -55,17 +52,6 @@ def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         line("  ".join(cells).rstrip())
-
-
-def size(count: int) -> str:
-    """Bytes for a person: `154 kB`."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < _KILO or unit == _UNITS[-1]:
-            break
-        value /= _KILO
-    digits = 0 if unit == "B" or value >= 100 else 1
-    return f"{value:.{digits}f} {unit}"
 
 
 def moment(seconds: int) -> str:

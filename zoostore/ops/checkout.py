@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoostore.errors import (
     DirectoryNotEmpty,
-    LinkModeUnavailable,
     NotACheckout,
     UnsafePath,
     UsageError,
 )
 from zoostore.files.globs import Selector, selector
-from zoostore.files.links import (
-    AUTO,
-    COPY,
-    HARDLINK,
-    LINK_MODES,
-    LINKERS,
-    REFLINK,
-    SYMLINK,
-    choose_mode,
-    is_unavailable,
-)
-from zoostore.files.scan import found_at
+from zoostore.files.links import AUTO, COPY, LINK_MODES, SYMLINK
 from zoostore.files.staging import Staging
 from zoostore.objects.listing import Listing, leaves, totals, walk
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found
+from zoostore.ops.laying import Layer, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pull import Pulled
 from zoostore.ops.status import tracking_of
-from zoostore.ops.working import (
-    NO_STAMP,
-    CheckoutState,
-    Tracked,
-    Tracking,
-    WorkingDirectory,
-    laid_out,
-)
+from zoostore.ops.tracking import Tracked, Tracking
+from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
@@ -137,12 +119,18 @@ def checkout(
     todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
     todo.require_no_conflicts(directory)
     before = working.state() if working.is_checkout() else None
-    layer = _Layer(store, options, before.link if before else COPY, progress)
+    layer = Layer(store, options.link, progress, before.link if before else COPY)
+
+    def record(new: WorkingDirectory, paths: Mapping[str, Tracked]) -> None:
+        new.record(_state(store, found, options, layer.mode), dict(sorted(paths.items())))
+
+    alone = to_be_alone(store, wanted, todo.write)
+    progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
     if directory.exists():
-        paths = layer.update(working, todo)
-        _record(store, working, found, layer, paths)
+        record(working, _update(layer, working, todo, alone, force=options.force))
     else:
-        layer.create(directory, todo, lambda new, paths: _record(store, new, found, layer, paths))
+        _create(layer, directory, todo, alone, record)
+    progress.end()
     chosen = {**todo.write, **{path: tracked.entry for path, tracked in todo.keep.items()}}
     return CheckedOut(
         pulled,
@@ -209,166 +197,74 @@ def _check_platform(wanted: Listing) -> None:
                 raise UnsafePath(f"{path!r} cannot be laid out here: {name!r} {reason}.", path=path)
 
 
-def _record(
-    store: ObjectStore,
-    working: WorkingDirectory,
-    found: Found,
-    layer: _Layer,
-    paths: Mapping[str, Tracked],
-) -> None:
-    state = CheckoutState(
+def _state(store: ObjectStore, found: Found, options: CheckoutOptions, mode: str) -> CheckoutState:
+    return CheckoutState(
         found.stub,
         str(found.id),
         str(store.layout.root.absolute()),
-        layer.mode,
-        tuple(layer.options.include),
-        tuple(layer.options.exclude),
+        mode,
+        tuple(options.include),
+        tuple(options.exclude),
     )
-    working.record(state, dict(sorted(paths.items())))
 
 
-class _Layer:
-    """Lays entries out below one directory, in one link mode found by trying."""
-
-    def __init__(
-        self, store: ObjectStore, options: CheckoutOptions, previous: str, progress: Progress
-    ) -> None:
-        self.options = options
-        self._found: str | None = None
-        self._previous = previous
-        self._store = store
-        self._progress = progress
-        self._made: set[Path] = set()
-        self.linked = dict.fromkeys(LINK_MODES, 0)
-
-    @property
-    def mode(self) -> str:
-        """How large objects were laid out, now or, if none was, before."""
-        return self._found or self._previous
-
-    def create(
-        self,
-        directory: Path,
-        todo: Plan,
-        record: Callable[[WorkingDirectory, Mapping[str, Tracked]], None],
-    ) -> None:
-        """Lay a new directory out aside, and give it its name when it is whole."""
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        staging = Staging(directory.parent, prefix=".zoostore-")
-        try:
-            staged = staging.new_path()
-            staged.mkdir()
-            laid = self._lay_all(staged, todo.write, staged)
-            record(WorkingDirectory(staged), {**todo.left_out, **laid})
-            os.rename(staged, directory)
-        finally:
-            staging.close()
-
-    def update(self, working: WorkingDirectory, todo: Plan) -> dict[str, Tracked]:
-        """Bring an existing directory up to the plan, each file replaced in one step.
-
-        All that is new is made ready in the checkout's own folder first, so that what
-        can fail fails before anything is touched.
-        """
-        working.folder.mkdir(exist_ok=True)
-        staging = Staging(working.folder)
-        try:
-            ready = {}
-            self._progress.begin("checking out", _bytes(todo.write))
-            for path, entry in todo.write.items():
-                if entry.kind is not Kind.DIRECTORY:
-                    ready[path] = staging.new_path()
-                    self._lay(entry, ready[path], ready[path].parent)
-            self._progress.end()
-            if not self.options.force:
-                todo.require_untouched(working.root)
-            _remove(working.root, todo.remove, todo.directories())
-            laid = {}
-            for path, entry in todo.write.items():
-                target = working.root / path
-                self._make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
-                if path in ready:
-                    os.replace(ready[path], target)
-                laid[path] = _laid(entry, target)
-        finally:
-            staging.close()
-            if not working.is_checkout():
-                _remove_if_empty(working.folder)
-        return {**todo.left_out, **todo.keep, **laid}
-
-    def _lay_all(self, root: Path, entries: Mapping[str, Entry], stage: Path) -> dict[str, Tracked]:
-        self._progress.begin("checking out", _bytes(entries))
-        laid = {}
-        for path, entry in entries.items():
-            target = root / path
-            self._make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
-            if entry.kind is not Kind.DIRECTORY:
-                self._lay(entry, target, stage)
-            laid[path] = _laid(entry, target)
-        self._progress.end()
-        return laid
-
-    def _make_folder(self, folder: Path) -> None:
-        if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
-
-    def _lay(self, entry: Entry, target: Path, stage: Path) -> None:
-        if entry.kind is Kind.LINK:
-            os.symlink(entry.target, target)
-            self._progress.advance(entry.size)
-            return
-        source = self._store.loose_path(entry.oid)
-        permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
-        if source is None:
-            _write(target, self._store.read(entry.oid), permissions)
-            self.linked[COPY] += 1
-        else:
-            self._link(source, target, permissions, stage)
-        self._progress.advance(entry.size)
-
-    def _link(self, source: Path, target: Path, permissions: int, stage: Path) -> None:
-        if self._found is None:
-            self._found = choose_mode(self.options.link, source, stage)
-        mode = self._found
-        # A name that shares the object's inode shares its permissions, which are not executable.
-        if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
-            mode = COPY
-        # Somebody made the object executable through such a name: theirs is left as it is.
-        if mode == HARDLINK and os.stat(source).st_mode & stat.S_IXUSR:
-            mode = COPY
-        try:
-            LINKERS[mode](source, target, permissions)
-        except OSError as error:
-            # An object has as many names as the file system allows: then it is copied.
-            if mode != HARDLINK or not is_unavailable(error):
-                raise
-            if self.options.link != AUTO:
-                raise LinkModeUnavailable(
-                    f"{source} cannot be hard-linked once more: {error.strerror}.", mode=mode
-                ) from error
-            mode = COPY
-            LINKERS[mode](source, target, permissions)
-        self.linked[mode] += 1
-
-
-def _laid(entry: Entry, target: Path) -> Tracked:
-    if entry.kind is Kind.DIRECTORY:
-        return laid_out(entry, NO_STAMP)
-    # Where an object was laid out as a link to it, the object's own stamp is what counts.
-    status = os.stat(target, follow_symlinks=entry.kind.is_file)
-    return laid_out(entry, found_at("", status).lasting_stamp)
-
-
-def _write(target: Path, data: bytes, permissions: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(target, flags, permissions)
+def _create(
+    layer: Layer,
+    directory: Path,
+    todo: Plan,
+    alone: set[str],
+    record: Callable[[WorkingDirectory, Mapping[str, Tracked]], None],
+) -> None:
+    """Lay a new directory out aside, and give it its name when it is whole."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    staging = Staging(directory.parent, prefix=".zoostore-")
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        staged = staging.new_path()
+        staged.mkdir()
+        laid = {}
+        for path, entry in todo.write.items():
+            target = staged / path
+            layer.make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
+            if entry.kind is not Kind.DIRECTORY:
+                layer.lay(entry, target, staged, alone=path in alone)
+            laid[path] = laid_at(entry, target)
+        record(WorkingDirectory(staged), {**todo.left_out, **laid})
+        os.rename(staged, directory)
     finally:
-        os.close(descriptor)
+        staging.close()
+
+
+def _update(
+    layer: Layer, working: WorkingDirectory, todo: Plan, alone: set[str], *, force: bool
+) -> dict[str, Tracked]:
+    """Bring an existing directory up to the plan, each file replaced in one step.
+
+    All that is new is made ready in the checkout's own folder first, so that what
+    can fail fails before anything is touched.
+    """
+    working.folder.mkdir(exist_ok=True)
+    staging = Staging(working.folder)
+    try:
+        ready = {}
+        for path, entry in todo.write.items():
+            if entry.kind is not Kind.DIRECTORY:
+                ready[path] = staging.new_path()
+                layer.lay(entry, ready[path], ready[path].parent, alone=path in alone)
+        if not force:
+            todo.require_untouched(working.root)
+        _remove(working.root, todo.remove, todo.directories())
+        laid = {}
+        for path, entry in todo.write.items():
+            target = working.root / path
+            layer.make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
+            if path in ready:
+                os.replace(ready[path], target)
+            laid[path] = laid_at(entry, target)
+    finally:
+        staging.close()
+        if not working.is_checkout():
+            _remove_if_empty(working.folder)
+    return {**todo.left_out, **todo.keep, **laid}
 
 
 def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:
@@ -391,7 +287,3 @@ def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):  # it still holds something
         os.rmdir(folder)
-
-
-def _bytes(entries: Mapping[str, Entry]) -> int:
-    return sum(entry.size for entry in entries.values())

@@ -22,7 +22,8 @@ from zoostore.ops.add import take_in
 from zoostore.ops.pull import missing_blobs
 from zoostore.ops.recording import Note, Recorded, record
 from zoostore.ops.status import compare, tracking_of
-from zoostore.ops.working import CheckoutState, Tracked, WorkingDirectory, laid_out
+from zoostore.ops.tracking import Tracked, laid_out
+from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore

@@ -13,7 +13,7 @@ from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
-from zoostore.ops.working import NO_STAMP, Tracked, Tracking, laid_out, left_out
+from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
 
 _SHOWN = 10
 

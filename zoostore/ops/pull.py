@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -22,6 +21,7 @@ from zoostore.errors import (
 from zoostore.files.globs import Selector
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.tree import Entry
+from zoostore.ops.asking import Sources, resolve
 from zoostore.ops.history import Found, find, follows, ref_name
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
@@ -58,29 +58,6 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """The sources to ask, in order, and whether the network may be used."""
-
-    order: Sequence[Source]
-    offline: bool
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for source in self.order:
-            source.close()
-
-    def usable(self) -> list[Source]:
-        return [source for source in self.order if not (self.offline and source.needs_network)]
-
-    @property
-    def some_left_out(self) -> bool:
-        """Whether a source cannot be asked because that would need the network."""
-        return len(self.usable()) < len(self.order)
-
-
-@dataclass(frozen=True, slots=True)
 class PullPlan:
     """What a pull would do: `missing` are the blobs to fetch, with their sizes in bytes."""
 
@@ -95,68 +72,6 @@ class PullPlan:
 
     def summary(self) -> Pulled:
         return _pulled(self.offer.stub, self.offer.id, self.chosen, self.missing, self.source.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """The first offer that any source makes for a stub.
-
-    Attributes:
-        not_asked: whether a source that comes before needs the network, and there is none.
-        failure: why a source that comes before could not be read.
-    """
-
-    offer: Offer
-    source: Source
-    not_asked: bool
-    failure: ZooError | None
-
-
-def resolve(sources: Sources, stub: Stub) -> Resolved:
-    """Ask one source after the other.
-
-    Raises:
-        UnknownStub, UnknownRevision: all could be asked, and none has it.
-        NeededNetwork: offline, and a source that was not asked might have it.
-        TransferFailed, MalformedObject: none of those that answered has it, and one did
-            not answer, or not with a zoo.
-    """
-    not_asked = False
-    failures: list[ZooError] = []
-    for source in sources.order:
-        if sources.offline and source.needs_network:
-            not_asked = True
-            continue
-        try:
-            offer = source.resolve(stub)
-        except (TransferFailed, UnknownRevision, MalformedObject) as error:
-            failures.append(error)
-            continue
-        if offer is not None:
-            unread = _unread(failures)
-            return Resolved(offer, source, not_asked, unread[0] if unread else None)
-    if not_asked:
-        raise NeededNetwork(
-            f"{stub} is not here, and zoostore is offline: no remote was asked.", stub=str(stub)
-        )
-    unread = _unread(failures)
-    if unread:
-        raise type(unread[0])(
-            f"{stub.name} was not found, and not every remote could be asked. {unread[0].message}",
-            **unread[0].facts,
-        ) from unread[0]
-    if failures:
-        raise failures[0]
-    asked = ", ".join(source.name for source in sources.order) or "no source"
-    raise UnknownStub(
-        f"There is no model {stub.name}: it is not in the store, and {asked} does not have it.",
-        stub=stub.name,
-    )
-
-
-def _unread(failures: Sequence[ZooError]) -> list[ZooError]:
-    """Of what went wrong, that which leaves open whether a source has the model."""
-    return [failure for failure in failures if not isinstance(failure, UnknownRevision)]
 
 
 def plan_pull(
@@ -184,7 +99,7 @@ def plan_pull(
         if done is None:
             raise
         return done
-    offer, source = resolved.offer, resolved.source
+    offer, source = resolved.value, resolved.source
     if here is not None and here.id != offer.id and not stub.revision:
         # What a later source has is no news where the one that counts could not be asked.
         if resolved.failure is not None:

@@ -13,14 +13,8 @@ from zoostore.files.globs import selector
 from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.working import (
-    NO_STAMP,
-    Tracked,
-    Tracking,
-    WorkingDirectory,
-    laid_out,
-    left_out,
-)
+from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
+from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
 
@@ -129,7 +123,7 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
         if tracked is None:
             untracked[found.path] = found
             continue
-        content = _content_of(root, found, tracked.entry)
+        content = content_of(root, found, tracked.entry)
         is_kind = content.kind is tracked.entry.kind
         if tracked.is_laid_out and is_kind and tracking.is_certain(tracked, content.stamp):
             clean[found.path] = tracked
@@ -145,7 +139,7 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     return Comparison(clean, modified, untracked, emptied, deleted, learned)
 
 
-def _content_of(root: Path, found: Found, entry: Entry) -> Found:
+def content_of(root: Path, found: Found, entry: Entry) -> Found:
     """The file itself, where an object was laid out as a link to it."""
     digits = entry.oid.hex()
     is_to_object = found.target.endswith(f"/objects/{digits[:2]}/{digits[2:]}")

@@ -8,9 +8,10 @@ import click
 
 from zoostore.cli.arguments import complete_stub, globs, key_values
 from zoostore.cli.hints import hint
-from zoostore.cli.output import line, plural, print_json, printable, say, size
+from zoostore.cli.output import line, plural, print_json, printable, say
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import ZooError
+from zoostore.units import human_size
 
 if TYPE_CHECKING:
     from zoostore.ops.checkout import CheckedOut
@@ -151,8 +152,8 @@ def _tell_pulled(pulled: Pulled, *, would: bool = False) -> None:
     more = ""
     if pulled.reused_files:
         word = "reuse" if would else "reused"
-        more = f", {word} {plural(pulled.reused_files, 'file')} ({size(pulled.reused_bytes)})"
-    moved = f"{plural(pulled.downloaded_files, 'file')} ({size(pulled.downloaded_bytes)})"
+        more = f", {word} {plural(pulled.reused_files, 'file')} ({human_size(pulled.reused_bytes)})"
+    moved = f"{plural(pulled.downloaded_files, 'file')} ({human_size(pulled.downloaded_bytes)})"
     say(f"{verb} {moved}{origin}{more}")
 
 
@@ -172,7 +173,7 @@ def _tell_recorded(done: Recorded) -> None:
         return
     origin = f"child of {done.parent.short}" if done.parent else "first snapshot"
     say(
-        f"{plural(done.files, 'file')} ({size(done.size)}); stored "
-        f"{plural(done.new_objects, 'new object')} ({size(done.new_bytes)}); {origin}"
+        f"{plural(done.files, 'file')} ({human_size(done.size)}); stored "
+        f"{plural(done.new_objects, 'new object')} ({human_size(done.new_bytes)}); {origin}"
     )
     line(f"{done.snapshot}  {done.stub}")

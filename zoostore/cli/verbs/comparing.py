@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from zoostore.cli.arguments import complete_stub
-from zoostore.cli.output import emphasised, line, plural, print_json, printable, say, size, table
+from zoostore.cli.output import emphasised, line, plural, print_json, printable, say, table
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import DamagedContent
 from zoostore.objects.paths import CHECKOUT_FOLDER
+from zoostore.units import human_size
 
 if TYPE_CHECKING:
     from zoostore.api import Store
@@ -103,9 +104,9 @@ def du(stubs: tuple[str, ...]) -> None:
     head = ("LOGICAL", "SHARED", "EXCLUSIVE", "")
     rows = [
         (
-            size(model.logical_bytes),
-            size(model.shared_bytes),
-            size(model.exclusive_bytes),
+            human_size(model.logical_bytes),
+            human_size(model.shared_bytes),
+            human_size(model.exclusive_bytes),
             model.stub,
         )
         for model in usage.models
@@ -113,8 +114,8 @@ def du(stubs: tuple[str, ...]) -> None:
     table([head, *rows], right=[0, 1, 2])
     say(
         f"{plural(usage.objects, 'object')} and {plural(usage.snapshots, 'snapshot')} among them "
-        f"take {size(usage.stored_bytes)}; as full copies they would take "
-        f"{size(usage.logical_bytes)}."
+        f"take {human_size(usage.stored_bytes)}; as full copies they would take "
+        f"{human_size(usage.logical_bytes)}."
     )
     for model in usage.models if stubs else ():
         say(f"Removing {model.stub} frees exactly {model.exclusive_bytes} bytes.")
@@ -142,7 +143,7 @@ def verify(stubs: tuple[str, ...]) -> int:
                 said = printable(f"{finding.what}: {finding.reason}{needed}")
                 line(f"{emphasised(what, 'red')}  {said}")
         verdict = "all is as it should be" if found.is_clean else "not all is as it should be"
-        say(f"{plural(found.objects, 'object')} ({size(found.bytes)}) read: {verdict}")
+        say(f"{plural(found.objects, 'object')} ({human_size(found.bytes)}) read: {verdict}")
         if not found.is_clean:
             say("Pull or add the models named again to get back what is lost.")
     return 0 if found.is_clean else DamagedContent.exit_code

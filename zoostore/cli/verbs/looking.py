@@ -7,9 +7,10 @@ import sys
 import click
 
 from zoostore.cli.arguments import complete_stub
-from zoostore.cli.output import emphasised, line, moment, print_json, printable, size, table
+from zoostore.cli.output import emphasised, line, moment, print_json, printable, table
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import UsageError
+from zoostore.units import human_size
 
 _MOST_AS_JSON = 64 << 20
 
@@ -35,7 +36,7 @@ def _list_models() -> None:
         (
             model.snapshot.short,
             str(model.files),
-            size(model.size),
+            human_size(model.size),
             model.stub + (" (in part)" if model.partial else ""),
         )
         for model in models
@@ -50,7 +51,7 @@ def _list_files(stub: str) -> None:
         print_json([{key: _plain(getattr(file, key)) for key in keys} for file in files])
         return
     rows = [
-        (file.mode, file.oid.short, size(file.size), _path_and_target(file.path, file.target))
+        (file.mode, file.oid.short, human_size(file.size), _path_and_target(file.path, file.target))
         for file in files
     ]
     table(rows, right=[2])
@@ -87,7 +88,7 @@ def show(stub: str) -> None:
         ("snapshot", str(shown.id)),
         *(("parent", str(parent)) for parent in snapshot.parents),
         ("time", moment(snapshot.time)),
-        ("content", f"{snapshot.files} files, {size(snapshot.size)}"),
+        ("content", f"{snapshot.files} files, {human_size(snapshot.size)}"),
         ("message", printable(snapshot.message)),
         ("source", printable(snapshot.source)),
         ("revision", printable(snapshot.revision)),
@@ -142,7 +143,7 @@ def cat(stub: str, path: str) -> None:
             return
         data = file.read(_MOST_AS_JSON + 1)
     if len(data) > _MOST_AS_JSON:
-        raise UsageError(f"{path} is over {size(_MOST_AS_JSON)}, too large for JSON.")
+        raise UsageError(f"{path} is over {human_size(_MOST_AS_JSON)}, too large for JSON.")
     print_json({"stub": stub, "path": path, "size": len(data), **_content(data)})
 
 

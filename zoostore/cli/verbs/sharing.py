@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from zoostore.cli.arguments import complete_stub
-from zoostore.cli.output import line, plural, print_json, printable, say, size, table
+from zoostore.cli.output import line, plural, print_json, printable, say, table
 from zoostore.cli.settings import common_options, settings
+from zoostore.units import human_size
 
 
 @click.command()
@@ -29,8 +30,8 @@ def publish(stubs: tuple[str, ...], directory: str, name: str) -> None:
         )
         return
     say(
-        f"wrote {plural(done.new_objects, 'new object')} ({size(done.new_bytes)}); the zoo now "
-        f"lists {plural(done.total_models, 'model')}"
+        f"wrote {plural(done.new_objects, 'new object')} ({human_size(done.new_bytes)}); the zoo "
+        f"now lists {plural(done.total_models, 'model')}"
     )
     line(printable(str(done.directory)))
 
@@ -85,7 +86,7 @@ def show_remote(name: str) -> None:
         return
     table(
         (
-            (model.snapshot.short, str(model.files), size(model.size), model.stub)
+            (model.snapshot.short, str(model.files), human_size(model.size), model.stub)
             for model in listed
         ),
         right=[1, 2],

@@ -1,0 +1,168 @@
+"""Laying: giving a path the content of an object, by a link where that is possible."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from zoostore.errors import LinkModeUnavailable
+from zoostore.files.links import (
+    AUTO,
+    COPY,
+    HARDLINK,
+    LINK_MODES,
+    LINKERS,
+    REFLINK,
+    choose_mode,
+    is_unavailable,
+)
+from zoostore.files.scan import found_at
+from zoostore.objects.listing import Listing
+from zoostore.objects.tree import Entry, Kind
+from zoostore.onnx_data import external_data
+from zoostore.ops.tracking import NO_STAMP, Tracked, laid_out
+from zoostore.progress import Progress
+from zoostore.store.objectstore import ObjectStore
+
+_ONNX = ".onnx"
+
+
+class Layer:
+    """Lays entries out in one link mode, found by trying.
+
+    Args:
+        link: a link mode, or `auto`.
+        previous: the mode that was used before, if any.
+    """
+
+    def __init__(
+        self, store: ObjectStore, link: str, progress: Progress, previous: str = COPY
+    ) -> None:
+        self._wanted = link
+        self._found: str | None = None
+        self._found_alone: str | None = None
+        self._previous = previous
+        self._store = store
+        self._progress = progress
+        self._made: set[Path] = set()
+        self.linked = dict.fromkeys(LINK_MODES, 0)
+
+    @property
+    def mode(self) -> str:
+        """How large objects were laid out, now or, if none was, before."""
+        return self._found or self._previous
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder and those above it, once."""
+        if folder not in self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    def lay(self, entry: Entry, target: Path, stage: Path, *, alone: bool = False) -> None:
+        """Make a file or a link at a path where nothing stands.
+
+        Args:
+            stage: a folder on the same file system, to try links in.
+            alone: make it a file that nothing else is a name of, whatever the link mode.
+
+        Raises:
+            LinkModeUnavailable: the link mode asked for does not work there.
+            DamagedContent: the object is missing or damaged.
+        """
+        if entry.kind is Kind.LINK:
+            os.symlink(entry.target, target)
+            self._progress.advance(entry.size)
+            return
+        source = self._store.loose_path(entry.oid)
+        permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
+        if source is None:
+            _write(target, self._store.read(entry.oid), permissions)
+            self.linked[COPY] += 1
+        else:
+            self._link(source, target, permissions, stage, alone=alone)
+        self._progress.advance(entry.size)
+
+    def _link(
+        self, source: Path, target: Path, permissions: int, stage: Path, *, alone: bool
+    ) -> None:
+        if self._found is None:
+            self._found = choose_mode(self._wanted, source, stage)
+        mode = self._mode_alone(source, stage) if alone else self._found
+        # A name that shares the object's inode shares its permissions, which are not executable.
+        if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
+            mode = COPY
+        # Somebody made the object executable through such a name: theirs is left as it is.
+        if mode == HARDLINK and os.stat(source).st_mode & stat.S_IXUSR:
+            mode = COPY
+        try:
+            LINKERS[mode](source, target, permissions)
+        except OSError as error:
+            # An object has as many names as the file system allows: then it is copied.
+            if mode != HARDLINK or not is_unavailable(error):
+                raise
+            if self._wanted != AUTO:
+                raise LinkModeUnavailable(
+                    f"{source} cannot be hard-linked once more: {error.strerror}.", mode=mode
+                ) from error
+            mode = COPY
+            LINKERS[mode](source, target, permissions)
+        self.linked[mode] += 1
+
+    def _mode_alone(self, source: Path, stage: Path) -> str:
+        if self._found in (REFLINK, COPY):
+            return self._found
+        if self._found_alone is None:
+            try:
+                self._found_alone = choose_mode(REFLINK, source, stage)
+            except LinkModeUnavailable:
+                self._found_alone = COPY
+        return self._found_alone
+
+
+def to_be_alone(store: ObjectStore, listing: Listing, written: Iterable[str]) -> set[str]:
+    """The paths that no link may lead to: ONNX models will not read their tensors through one.
+
+    Args:
+        listing: the whole that is laid out.
+        written: the paths that are about to be.
+    """
+    written = {path for path in written if not path.endswith(_ONNX)}
+    return tensors_of(store, listing) & written if written else set()
+
+
+def tensors_of(store: ObjectStore, listing: Listing) -> set[str]:
+    """The paths of the files that the ONNX models of a listing keep tensors in.
+
+    Models that are not here are passed over; whether the files are there is not looked at.
+    """
+    found: set[str] = set()
+    for path, entry in listing.items():
+        if path.endswith(_ONNX) and entry.kind.is_file and store.has(entry.oid):
+            with store.open(entry.oid) as model:
+                names = external_data(model, entry.size)
+            folder = posixpath.dirname(path)
+            found.update(posixpath.normpath(posixpath.join(folder, name)) for name in names)
+    return found
+
+
+def laid_at(entry: Entry, target: Path) -> Tracked:
+    """The record of a path that was just laid out."""
+    if entry.kind is Kind.DIRECTORY:
+        return laid_out(entry, NO_STAMP)
+    # Where an object was laid out as a link to it, the object's own stamp is what counts.
+    status = os.stat(target, follow_symlinks=entry.kind.is_file)
+    return laid_out(entry, found_at("", status).lasting_stamp)
+
+
+def _write(target: Path, data: bytes, permissions: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(target, flags, permissions)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
