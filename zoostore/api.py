@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from zoostore.config import Config
-    from zoostore.objects.listing import Listing
-    from zoostore.ops.browse import LogEntry, ModelFile, Shown
-    from zoostore.ops.checkout import CheckedOut, CheckoutOptions
+    from zoostore.errors import ZooError
+    from zoostore.files.globs import Selector
+    from zoostore.ops.asking import Sources
+    from zoostore.ops.browse import Contents, LogEntry, ModelFile, Shown
+    from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
     from zoostore.ops.du import Usage
     from zoostore.ops.history import Found
     from zoostore.ops.models import Model
     from zoostore.ops.publish import Published
-    from zoostore.ops.pull import Pulled, Sources
+    from zoostore.ops.pull import Pulled
     from zoostore.ops.recording import Note, Recorded
+    from zoostore.ops.search import Search
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
     from zoostore.ops.working import WorkingDirectory
@@ -176,10 +180,12 @@ class Store:
         from zoostore.files.globs import selector
         from zoostore.ops.pull import Pulled, plan_pull, pull
 
-        parsed, chosen = _parsed(stub), selector(include, exclude)
+        parsed = _parsed(stub)
+        selector(include, exclude)  # what cannot be read is refused before anything is made
         if dry_run and not self._layout().exists():
             return self._pull_nothing(stub, include, exclude)
         with errors_named():
+            chosen = selector(include, [*exclude, *self._left_out(parsed)])
             store = self._for_checkout()
             with self._sources() as sources:
                 if dry_run:
@@ -224,9 +230,10 @@ class Store:
             mode = link or self._config(store).link
             options = CheckoutOptions(mode, tuple(include), tuple(exclude), force, verify)
             options.check()
+            options = replace(options, exclude=(*exclude, *self._left_out(parsed)))
             if directory is not None:
                 require_outside_checkouts(Path(directory))
-            found, pulled = self._bring(store, parsed, options)
+            found, pulled = self._bring(store, parsed, options.selector(), verify=options.verify)
             target = Path(directory) if directory is not None else Path(_short_name(found.stub))
             require_outside_checkouts(target)
             if link is None:
@@ -256,7 +263,140 @@ class Store:
             store = self._opened()
             return remove(store, ref_to_write(store, stub), int(time.time()))
 
+    # Single files, for those who need no directory
+
+    def bring(self, stub: str, paths: Iterable[str]) -> Pulled:
+        """Have some files of a snapshot here, without laying them out.
+
+        Args:
+            paths: of files and links, as the snapshot has them.
+
+        Raises: what `checkout` raises.
+        """
+        with errors_named():
+            return self._bring(self._for_checkout(), _parsed(stub), _only(paths))[1]
+
+    def materialize(
+        self,
+        stub: str,
+        paths: Iterable[str],
+        directory: str | PathLike[str] | None = None,
+        *,
+        link: str | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Lay some files of a snapshot out where programs can read them; the folder's path.
+
+        Nothing but the files is put there: to work on a model, check it out.
+
+        Args:
+            paths: of files and links, as the snapshot has them, and of folders that are empty.
+                The files that an ONNX model among them keeps its tensors in come along.
+            directory: None: the store's own place for this snapshot.
+            link: as for `checkout`; None: as configured.
+            overwrite: replace what has another content.
+
+        Raises:
+            LocalChanges: other files stand in the directory where these go.
+            ReadOnlyStore: there is no directory, and the store cannot be written to.
+            And what `checkout` raises.
+        """
+        from zoostore.objects.listing import flatten
+        from zoostore.ops.laying import Layer, tensors_of
+        from zoostore.ops.materialize import materialize, place_of
+        from zoostore.stubs import Stub
+
+        chosen = set(paths)
+        with errors_named():
+            store = self._for_checkout()
+            found, _ = self._bring(store, _parsed(stub), _only(chosen))
+            target = None if directory is None else Path(directory)
+            if target is None:
+                store.names.require_writable()
+            place = place_of(store, found.id, target)
+            listing = flatten(store.tree, found.snapshot.tree)
+            wanted = {path: listing[path] for path in listing.keys() & chosen}
+            tensors = tensors_of(store, wanted) & listing.keys() - chosen
+            if tensors:
+                self._bring(store, Stub(found.stub, str(found.id)), _only(tensors))
+                wanted |= {path: listing[path] for path in tensors}
+            layer = Layer(store, link or self._config(store).link, self._progress)
+            materialize(store, found.id, wanted, place, layer, overwrite=overwrite)
+            return place.root
+
+    def place_of(self, snapshot: Oid) -> Path:
+        """Where `materialize` lays a snapshot out if it is not told where."""
+        return self._layout().checkout(snapshot)
+
     # Looking
+
+    def locate(self, stub: str) -> tuple[str, Oid]:
+        """The full name and the snapshot's id that a stub means, here or else at a source.
+
+        Raises:
+            UnknownStub, UnknownRevision: nobody has it.
+            NeededNetwork: offline, and it is not here.
+        """
+        from zoostore.errors import UnknownRevision, UnknownStub
+        from zoostore.ops.asking import locate
+
+        absent: ZooError | None = None
+        with errors_named():
+            if self._layout().exists():
+                try:
+                    found = self._find(stub)
+                    return found.stub, found.id
+                except (UnknownStub, UnknownRevision) as error:
+                    absent = error
+            with self._sources() as sources:
+                try:
+                    return locate(sources, _parsed(stub)).value
+                except UnknownStub as error:
+                    raise absent or error from None
+
+    def contents(self, stub: str) -> Contents:
+        """A snapshot with its files, here or else at a source. Raises what `locate` raises."""
+        with errors_named():
+            return self._contents(_parsed(stub))
+
+    def url_of(self, stub: str, oid: Oid) -> str | None:
+        """Where a file of a model can be fetched; None if no remote that can be asked has it.
+
+        What a zoo keeps in a pack has the pack's address, with the object's id behind a `#`.
+        """
+        from zoostore.errors import ZooError
+
+        with errors_named(), self._sources() as sources:
+            for source in sources.usable():
+                with contextlib.suppress(ZooError):
+                    url = source.url_of(stub, oid)
+                    if url:
+                        return url
+        return None
+
+    def search(self, text: str = "", *, tag: str = "", **facets: str) -> Search:
+        """The models here and in the catalogs of the remotes whose names fit.
+
+        Args:
+            text: words that stand anywhere in the stub.
+            tag: a tag that the model has.
+            facets: parts of the stub: `domain`, `sub_domain`, `architecture`,
+                `sub_architecture`, `framework`, `repo`, `dataset`, `training_scheme`,
+                `sparse_tag`, or of that `sparse_name`, `sparse_category`, `sparse_target`.
+
+        Raises:
+            UsageError: a facet is none of these.
+        """
+        from zoostore.errors import UsageError
+        from zoostore.ops.search import Query, search
+        from zoostore.stubs import FACETS
+
+        unknown = facets.keys() - set(FACETS)
+        if unknown:
+            raise UsageError(f"Stubs have no {', '.join(sorted(unknown))}; they have {FACETS}.")
+        with errors_named(), self._sources() as sources:
+            names = self._named() if self._layout().exists() else None
+            return search(names, sources, Query(facets, text.split(), tag))
 
     def snapshots(self) -> list[Model]:
         """Every model here, with the snapshot it points to."""
@@ -299,6 +439,11 @@ class Store:
         with errors_named():
             return self._opened().open(oid)
 
+    def has(self, oid: Oid) -> bool:
+        """Whether an object is here and, as far as its file's stamp can tell, intact."""
+        with errors_named():
+            return self._layout().exists() and self._opened().has(oid)
+
     def open_file(self, stub: str, path: str) -> BinaryIO:
         """A file of a snapshot, to be read. Raises `UnknownPath` if it has none of this path."""
         from zoostore.ops.browse import entry_at
@@ -340,7 +485,7 @@ class Store:
                 working = WorkingDirectory.containing(Path(before))
                 before, after = _pinned(working), working.root
             first, second = (
-                self._listing(side)
+                self._contents(_parsed(side)).listing
                 if isinstance(side, str)
                 else directory_listing(store, Path(side))
                 for side in (before, after)
@@ -475,7 +620,7 @@ class Store:
         return environment.is_offline() if self._offline is None else self._offline
 
     def _sources(self) -> Sources:
-        from zoostore.ops.pull import Sources
+        from zoostore.ops.asking import Sources
 
         return Sources(self._zoos(), self._is_offline())
 
@@ -504,13 +649,42 @@ class Store:
             empty._writable()
             return empty.pull(stub, include=include, exclude=exclude, dry_run=True)
 
-    def _listing(self, stub: str) -> Listing:
-        from zoostore.objects.listing import flatten
+    def _contents(self, stub: Stub) -> Contents:
+        """A snapshot with its files, from a source if it is not here; nothing is kept of that."""
+        from zoostore.errors import MissingObject, UnknownRevision, UnknownStub
+        from zoostore.ops.asking import resolve
+        from zoostore.ops.browse import Contents, contents
+        from zoostore.stubs import Stub
 
-        return flatten(self._opened().tree, self._find(stub).snapshot.tree)
+        absent: ZooError | None = None
+        if self._layout().exists():
+            store = self._opened()
+            try:
+                found = self._find(stub)
+                stub = Stub(found.stub, str(found.id))
+                return contents(store, found)
+            except (UnknownStub, UnknownRevision, MissingObject) as error:
+                absent = error
+        with self._sources() as sources:
+            try:
+                offer = resolve(sources, stub).value
+            except UnknownStub as error:
+                raise absent or error from None
+        return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
+
+    def _left_out(self, stub: Stub) -> list[str]:
+        """The globs that leave out what the stub's selectors do not choose."""
+        from zoostore.files.globs import exact
+        from zoostore.roles import left_out
+
+        if not stub.selectors:
+            return []
+        return [
+            exact(path) for path in sorted(left_out(self._contents(stub).listing, stub.selectors))
+        ]
 
     def _bring(
-        self, store: ObjectStore, stub: Stub, options: CheckoutOptions
+        self, store: ObjectStore, stub: Stub, chosen: Selector, *, verify: bool = False
     ) -> tuple[Found, Pulled]:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
         from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
@@ -518,13 +692,13 @@ class Store:
         from zoostore.ops.pull import bring_here, pull
         from zoostore.stubs import Stub
 
-        now, chosen = int(time.time()), options.selector()
+        now = int(time.time())
         damage = None
         try:
             found = find(store, stub)
             # From here on exactly this snapshot is meant, whatever a source has now.
             stub = Stub(found.stub, str(found.id))
-            if options.verify:
+            if verify:
                 store.distrust_all()
             return found, bring_here(store, self._sources, found, chosen, now, self._progress)
         except (UnknownStub, UnknownRevision):
@@ -551,6 +725,11 @@ def _parsed(text: str) -> Stub:
     from zoostore.stubs import parse_stub
 
     return parse_stub(text)
+
+
+def _only(paths: Iterable[str]) -> Selector:
+    chosen = frozenset(paths)
+    return lambda path, kind: path in chosen
 
 
 def _pinned(working: WorkingDirectory) -> str:

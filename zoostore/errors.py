@@ -30,11 +30,14 @@ class ZooError(Exception):
         self.message = message
         self.facts = facts
 
+    def __str__(self) -> str:  # a KeyError among the bases would put it in quotes
+        return self.message
+
 
 # What was asked for cannot be understood.
 
 
-class UsageError(ZooError):
+class UsageError(ZooError, ValueError):
     """The arguments contradict each other or make no sense."""
 
     kind = "usage"
@@ -59,6 +62,12 @@ class InvalidConfig(UsageError):
     kind = "invalid_config"
 
 
+class MissingExtra(ZooError, ImportError):
+    """An optional package is needed for this, and is not installed."""
+
+    kind = "missing_extra"
+
+
 # What was asked for is not there.
 
 
@@ -69,7 +78,7 @@ class NotFound(ZooError):
     exit_code = 6
 
 
-class UnknownStub(NotFound):
+class UnknownStub(NotFound, ValueError):
     """No ref and no source has this stub."""
 
     kind = "unknown_stub"
@@ -81,16 +90,22 @@ class UnknownRevision(NotFound):
     kind = "unknown_revision"
 
 
-class UnknownPath(NotFound):
+class UnknownPath(NotFound, KeyError):
     """A snapshot or the file system has no such path."""
 
     kind = "unknown_path"
 
 
-class Ambiguous(NotFound):
-    """A short name or an id prefix fits more than one thing."""
+class Ambiguous(NotFound, ValueError):
+    """A short name, an id prefix or a choice fits more than one thing."""
 
     kind = "ambiguous"
+
+
+class UnknownChoice(NotFound, KeyError, ValueError):
+    """A model has no recipe, checkpoint, deployment or engine of this name."""
+
+    kind = "unknown_choice"
 
 
 class UnknownRemote(NotFound):
@@ -166,6 +181,12 @@ class UnsafePath(MalformedObject):
     """A name or a link target could reach outside its directory, or hide another name."""
 
     kind = "unsafe_path"
+
+
+class UnsafeArchive(MalformedObject):
+    """An archive holds what could be written outside its folder, or more than it may."""
+
+    kind = "unsafe_archive"
 
 
 # The answer would have needed the network.

@@ -19,7 +19,30 @@ from zoostore.errors import Ambiguous, InvalidName, InvalidStub
 MAX_NAME_BYTES: Final = 400
 """A name is a key of the index, and its keys have at most 511 bytes."""
 
-SELECTORS: Final = ("recipe", "checkpoint", "deployment", "recipe_type")
+CHECKPOINTS: Final = ("prepruning", "postpruning", "preqat", "postqat")
+"""The states of a training that a model may keep, in the order in which they are reached."""
+
+SELECTORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"recipe": (), "checkpoint": CHECKPOINTS, "deployment": ("default",), "recipe_type": ()}
+)
+"""What may stand behind the `?`, and the values it may have, if only some make sense."""
+
+SPARSE_PARTS: Final = ("sparse_name", "sparse_category", "sparse_target")
+"""What the parts of a sparse tag are called: `pruned95_quant-moderate-vnni`."""
+
+FACETS: Final = (
+    "domain",
+    "sub_domain",
+    "architecture",
+    "sub_architecture",
+    "framework",
+    "repo",
+    "dataset",
+    "training_scheme",
+    "sparse_tag",
+    *SPARSE_PARTS,
+)
+"""The parts of a full stub, and those of its last part."""
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.+]*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
@@ -45,7 +68,8 @@ class Stub:
         name: the canonical name with its scheme, which refs are kept under.
         revision: a tag, an upstream revision or a snapshot id's beginning, each perhaps
             followed by `~N` for the N-th parent; empty for the newest.
-        selectors: what `?recipe=…&checkpoint=…&deployment=…` chose.
+        selectors: what `?recipe=…&checkpoint=…&deployment=…` chose. `recipe_type` is what
+            `recipe` was called at first.
     """
 
     name: str
@@ -72,6 +96,15 @@ class Stub:
         """The parts of a full `zoo:` name, those it does not have left out."""
         match = _FULL.fullmatch(self.path) if self.scheme == "zoo" else None
         return {key: value for key, value in match.groupdict().items() if value} if match else {}
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The facets, and those of the sparse tag."""
+        facets = self.facets
+        sparse = facets.get("sparse_tag", "").split("-", len(SPARSE_PARTS) - 1)
+        return facets | {
+            name: value for name, value in zip(SPARSE_PARTS, sparse, strict=False) if value
+        }
 
     @property
     def short_name(self) -> str:
@@ -129,7 +162,15 @@ def _parse_selectors(text: str, query: str) -> dict[str, str]:
                 f"{pair!r} in {text!r} is not one of {', '.join(SELECTORS)}, once, with a value.",
                 stub=text,
             )
+        if SELECTORS[key] and value not in SELECTORS[key]:
+            raise InvalidStub(
+                f"There is no {key} {value!r}, as {text!r} has it; there are "
+                f"{', '.join(SELECTORS[key])}.",
+                stub=text,
+            )
         selectors[key] = value
+    if len({selectors.get("recipe"), selectors.get("recipe_type")} - {None}) > 1:
+        raise InvalidStub(f"{text!r} chooses two recipes.", stub=text)
     return selectors
 
 

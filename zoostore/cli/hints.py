@@ -19,6 +19,9 @@ HINTS: Mapping[str, str] = {
     "unknown_revision": "`zoostore log STUB` shows its snapshots, `zoostore show STUB` its tags.",
     "unknown_path": "`zoostore ls STUB` shows its files.",
     "ambiguous": "Write more of it.",
+    "unknown_choice": "`zoostore ls STUB` shows the files that there are.",
+    "missing_extra": "Install it, and run the command again.",
+    "unsafe_archive": "Nothing was unpacked. Do not trust whoever made it.",
     "unknown_remote": "`zoostore remote ls` shows the remotes.",
     "not_a_checkout": "`zoostore checkout STUB DIR` makes one.",
     "no_store": "`zoostore checkout`, `pull` and `add` make a store where there is none or an "

@@ -39,7 +39,10 @@ Where a command takes a `STUB`, it is the name of a model in one of three forms:
 A short name, such as `mlp-512-digits-pruned80`, stands for the one full name that it fits:
 architecture, dataset and sparse tag, with or without a final `-none`. Where a model is looked
 for, `@REVISION` may follow: a tag, the first four or more digits of a snapshot's id, or `~N`
-for the N-th parent, alone (`@~1`) or behind one of the others (`@v1~2`)."""
+for the N-th parent, alone (`@~1`) or behind one of the others (`@v1~2`). With `checkout` and
+`pull`, `?recipe=NAME`, `?checkpoint=NAME`, or both with a `&` between them, may follow (in
+quotes, for shells read `?` and `&` themselves): other recipes, or other checkpoints, are left
+out. [python.md](python.md) says how they are told apart."""
 
 _WIDTH = 110
 
@@ -53,6 +56,7 @@ ARGUMENTS: Mapping[str, str] = {
     "status directory": "The checkout, or a folder in it (default: the current directory).",
     "diff before": "A directory if there is one of this name, else a stub (default: the checkout).",
     "diff after": "The same. What is printed is what must be done to A to get B.",
+    "search text": "Words that stand anywhere in the stub, whatever their case.",
     "ls stub": "List this model's files. Without it, the models are listed.",
     "cat path": "A path in the model; links are followed within it.",
     "tag name": "Letters, digits and `_ . + -`, 100 at most. A tag never moves.",
@@ -72,7 +76,7 @@ EXIT_CODES: Mapping[int, str] = {
     0: "Done. (`status` and `diff` end so whatever differs, unless `--exit-code` is given.)",
     1: "Failed; or, with `--exit-code`, something differs.",
     2: "The arguments, a stub or config.toml cannot be understood.",
-    3: "Done in part: of several models some could not be pulled. They are named.",
+    3: "Done in part: models could not be pulled, or remotes not searched. They are named.",
     4: "It would have needed the network, and zoostore is offline.",
     5: "Content is damaged or missing. It is named.",
     6: "There is no such model, revision, path, remote or checkout.",

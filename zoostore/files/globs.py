@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from zoostore.errors import UsageError
@@ -9,6 +10,15 @@ from zoostore.objects.tree import Kind
 
 Selector = Callable[[str, Kind], bool]
 """Whether a path of a kind is chosen."""
+
+
+_SPECIAL = re.compile(r"([\\*?\[\]!#])")
+
+
+def exact(path: str) -> str:
+    """The glob that fits one path only, and what is below it."""
+    escaped = _SPECIAL.sub(r"\\\1", path)
+    return "/" + re.sub(r" (?= *$)", r"\\ ", escaped)
 
 
 def selector(include: Sequence[str], exclude: Sequence[str]) -> Selector:

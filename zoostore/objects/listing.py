@@ -6,6 +6,7 @@ nothing to a directory entry, in the order of a walk through sorted trees.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -119,6 +120,51 @@ def _build_folder(folder: dict[str, object], trees: dict[Oid, bytes]) -> Oid:
     oid = tree_oid(data)
     trees[oid] = data
     return oid
+
+
+def reaching(listing: Listing, paths: Iterable[str]) -> dict[str, Entry]:
+    """What stands at or below some paths, and what the links among it lead to.
+
+    Args:
+        paths: of files, links or folders; the empty path is the whole.
+    """
+    found: dict[str, Entry] = {}
+    pending = list(paths)
+    while pending:
+        wanted = pending.pop()
+        here = _at_or_below(listing, wanted)
+        pending.extend(() if here else _through_link(listing, wanted))
+        for path, entry in here:
+            if path not in found:
+                found[path] = entry
+                if entry.kind is Kind.LINK:
+                    pending.append(_link_end(path, entry.target))
+    return {path: found[path] for path in listing if path in found}
+
+
+def _at_or_below(listing: Listing, wanted: str) -> list[tuple[str, Entry]]:
+    if wanted in listing:
+        return [(wanted, listing[wanted])]
+    folder = wanted + "/" if wanted else ""
+    return [(path, entry) for path, entry in listing.items() if path.startswith(folder)]
+
+
+def _through_link(listing: Listing, wanted: str) -> Iterator[str]:
+    """The link that stands above a path, and where the path is behind it."""
+    parts = wanted.split("/")
+    for depth in range(1, len(parts)):
+        above = "/".join(parts[:depth])
+        entry = listing.get(above)
+        if entry is not None and entry.kind is Kind.LINK:
+            yield above
+            yield posixpath.join(_link_end(above, entry.target), *parts[depth:])
+            return
+
+
+def _link_end(path: str, target: str) -> str:
+    """The path that a link leads to, which is within the listing, as was checked."""
+    end = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return "" if end == "." else end
 
 
 def totals(listing: Listing) -> tuple[int, int]:

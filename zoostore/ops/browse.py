@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zoostore.digest import Oid
 from zoostore.errors import UnknownPath
-from zoostore.objects.listing import flatten
+from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found, history
@@ -55,6 +55,26 @@ class Shown:
     snapshot: Snapshot
     tags: Mapping[str, Oid]
     facets: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A snapshot with its files, whether it is here or was only looked at at a source.
+
+    Attributes:
+        listing: its files and links by path, and folders that hold nothing.
+    """
+
+    stub: str
+    id: Oid
+    snapshot: Snapshot
+    listing: Listing
+
+
+def contents(store: ObjectStore, found: Found) -> Contents:
+    """A snapshot with its files. Raises `MissingObject` if its trees are not here."""
+    listing = flatten(store.tree, found.snapshot.tree)
+    return Contents(found.stub, found.id, found.snapshot, listing)
 
 
 def files(store: ObjectStore, found: Found) -> list[ModelFile]:

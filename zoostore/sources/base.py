@@ -13,6 +13,24 @@ from zoostore.stubs import Stub
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A model that a source lists.
+
+    Attributes:
+        stub: its full name.
+        snapshot: what the name means.
+        files, size: what that holds; `size` in bytes.
+        tags: other snapshots of it that have names.
+    """
+
+    stub: str
+    snapshot: Oid
+    files: int
+    size: int
+    tags: Mapping[str, Oid]
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A snapshot that a source has.
 
@@ -44,6 +62,28 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of what was read and of connections; it can still be used again."""
+
+    def models(self) -> Iterator[Known]:
+        """Every model that it lists.
+
+        Raises:
+            TransferFailed, DamagedContent: as `resolve`.
+        """
+
+    def locate(self, stub: Stub) -> tuple[str, Oid] | None:
+        """The full name and the snapshot's id that a stub means there. Raises as `resolve`."""
+
+    def url_of(self, stub: str, oid: Oid) -> str | None:
+        """Where a blob of a model's snapshot can be fetched; None if it does not know the model.
+
+        What stands in a pack with others has the pack's address, with its id behind a `#`.
+
+        Args:
+            stub: the full name.
+
+        Raises:
+            TransferFailed, DamagedContent: as `resolve`.
+        """
 
     def resolve(self, stub: Stub) -> Offer | None:
         """The snapshot that a stub means there; None if the source does not know the model.

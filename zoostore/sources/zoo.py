@@ -10,7 +10,7 @@ from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision
 from zoostore.objects.listing import flatten, totals
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
-from zoostore.sources.base import Offer
+from zoostore.sources.base import Known, Offer
 from zoostore.sources.catalog import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -20,6 +20,7 @@ from zoostore.sources.catalog import (
     decode_catalog,
     decode_manifest,
     object_path,
+    pack_path,
 )
 from zoostore.sources.remote_pack import RemotePack
 from zoostore.store.records import ObjectKind
@@ -82,6 +83,23 @@ class ZooSource:
                 if attempt + 1 == _TRIES:
                     raise
         raise AssertionError("unreachable")
+
+    def models(self) -> Iterator[Known]:
+        for listed in self.catalog.values():
+            yield Known(listed.stub, listed.snapshot, listed.files, listed.size, listed.tags)
+
+    def locate(self, stub: Stub) -> tuple[str, Oid] | None:
+        listed = self._listed(stub)
+        return (listed.stub, self._revision(listed, stub.revision)) if listed else None
+
+    def url_of(self, stub: str, oid: Oid) -> str | None:
+        listed = self.catalog.get(stub)
+        if listed is None:
+            return None
+        for name, size in listed.packs.items():
+            if oid in self._pack(name, size).rows:
+                return f"{self._files.url}/{pack_path(name)}#{oid}"
+        return f"{self._files.url}/{object_path(oid)}"
 
     def resolve(self, stub: Stub) -> Offer | None:
         listed = self._listed(stub)

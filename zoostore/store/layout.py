@@ -34,6 +34,7 @@ class Layout:
         self.index = index or root / "index"
         self.tmp = root / "tmp"
         self.quarantine = root / "quarantine"
+        self.checkouts = root / "checkouts"
 
     def loose(self, oid: Oid) -> Path:
         """Where the object is, if it is loose."""
@@ -43,6 +44,10 @@ class Layout:
     def pack(self, name: Oid) -> Path:
         """Where the pack of this name is."""
         return self.packs / f"{name.hex()}.zpack"
+
+    def checkout(self, snapshot: Oid) -> Path:
+        """The store's own place for the files of a snapshot."""
+        return self.checkouts / str(snapshot)
 
     def require_not_within(self, directory: Path) -> None:
         """Refuse a directory to be read that holds the store. Raises `UsageError`."""
@@ -60,7 +65,7 @@ class Layout:
         """
         self.require_not_within(directory)
         root, other = self.root.resolve(), directory.resolve()
-        if other.is_relative_to(root) and not other.is_relative_to(root / "checkouts"):
+        if other.is_relative_to(root) and not other.is_relative_to(self.checkouts.resolve()):
             raise UsageError(
                 f"{directory} is within the store {self.root}; nothing was done.",
                 path=str(directory),

@@ -29,6 +29,10 @@ class StaticFiles(Protocol):
         """Where it is, for messages; without credentials."""
 
     @property
+    def url(self) -> str:
+        """The same as a URL."""
+
+    @property
     def needs_network(self) -> bool:
         """Whether reading it sends anything."""
 

@@ -27,6 +27,10 @@ class DirectoryFiles:
     def address(self) -> str:
         return str(self.root)
 
+    @property
+    def url(self) -> str:
+        return self.root.absolute().as_uri()
+
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Iterator[bytes]]:
         with self._open(path) as file:

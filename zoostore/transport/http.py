@@ -49,6 +49,10 @@ class HttpFiles:
         parts = urlsplit(self._url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
+    @property
+    def url(self) -> str:
+        return self.address
+
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Iterator[bytes]]:
         # The first request is made here, so that a file that is not there is known at once.

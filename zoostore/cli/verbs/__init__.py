@@ -13,6 +13,7 @@ VERBS = {
     "status": "comparing",
     "diff": "comparing",
     "ls": "looking",
+    "search": "finding",
     "show": "looking",
     "log": "looking",
     "cat": "looking",

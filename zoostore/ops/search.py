@@ -1,0 +1,104 @@
+"""search: the models that are here, and those that sources have, by the parts of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zoostore.digest import Oid
+from zoostore.errors import ZooError
+from zoostore.ops.asking import Sources
+from zoostore.sources.base import Known
+from zoostore.store.names import Names
+from zoostore.stubs import parse_stub
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A model that was found.
+
+    Attributes:
+        stub: its full name.
+        snapshot: what the name means: here, if it is here, else at the source.
+        files, size: what that holds; `size` in bytes.
+        tags: its other snapshots that have names.
+        source: who has it; empty for what is here.
+    """
+
+    stub: str
+    snapshot: Oid
+    files: int
+    size: int
+    tags: Mapping[str, Oid] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        return not self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found, in the order of stubs.
+
+    Attributes:
+        not_asked: sources that were not asked, for that needs the network.
+        unread: sources that could not be read, and why.
+    """
+
+    hits: tuple[Hit, ...]
+    not_asked: tuple[str, ...]
+    unread: Mapping[str, ZooError]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for; all of it must fit.
+
+    Attributes:
+        facets: parts of the stub, as they stand there.
+        words: texts that stand anywhere in the stub, whatever their case.
+        tag: a tag that the model has, and the snapshot meant is then that one.
+    """
+
+    facets: Mapping[str, str] = field(default_factory=dict)
+    words: Sequence[str] = ()
+    tag: str = ""
+
+    def fits(self, stub: str) -> bool:
+        lowered = stub.lower()
+        if not all(word.lower() in lowered for word in self.words):
+            return False
+        parts = parse_stub(stub).parts if self.facets else {}
+        return all(parts.get(name) == value for name, value in self.facets.items())
+
+
+def search(names: Names | None, sources: Sources, query: Query) -> Search:
+    """Look through the store, if there is one, and then through the catalogs of all sources."""
+    found: dict[str, Hit] = {}
+    unread: dict[str, ZooError] = {}
+    for stub, record in names.refs().items() if names else ():
+        if names and query.fits(stub):
+            hit = Hit(stub, record.snapshot, record.files, record.size, names.tags(stub))
+            _take(found, hit, query.tag)
+    for source in sources.usable():
+        try:
+            for known in source.models():
+                if query.fits(known.stub):
+                    _take(found, _hit_of(known, source.name), query.tag)
+        except ZooError as error:
+            unread[source.name] = error
+    usable = sources.usable()
+    not_asked = tuple(source.name for source in sources.order if source not in usable)
+    return Search(tuple(found[stub] for stub in sorted(found)), not_asked, unread)
+
+
+def _hit_of(known: Known, source: str) -> Hit:
+    return Hit(known.stub, known.snapshot, known.files, known.size, known.tags, source)
+
+
+def _take(found: dict[str, Hit], hit: Hit, tag: str) -> None:
+    if not tag:
+        found.setdefault(hit.stub, hit)
+    elif tag in hit.tags:
+        found.setdefault(hit.stub, replace(hit, snapshot=hit.tags[tag]))

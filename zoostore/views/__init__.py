@@ -1,0 +1,1 @@
+"""Views: models, directories and files, as SparseZoo's users know them."""
