@@ -14,15 +14,17 @@ import zoostore
 PACKAGE = Path(zoostore.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "progress", "environment"),
+    ("errors", "progress", "environment", "units"),
     ("digest",),
-    ("stubs", "objects"),
+    ("stubs", "roles", "objects", "onnx_data"),
     ("files", "transport"),
     ("store",),
     ("config",),
     ("sources", "remotes"),
-    ("ops", "views"),
+    ("ops",),
     ("api",),
+    ("views",),
+    ("compat",),
     ("__init__",),  # the public names, each taken from its layer when it is asked for
     ("zoo", "cli", "server", "__main__"),
 )
@@ -34,6 +36,9 @@ ONLY_IMPORTERS = {
     "requests": ("zoostore.transport.http",),
     "click": ("zoostore.cli",),
     "rich": ("zoostore.cli",),
+    "numpy": ("zoostore.views", "zoostore.zoo.training"),
+    "onnx": ("zoostore.views", "zoostore.zoo.training"),
+    "onnxruntime": ("zoostore.views", "zoostore.zoo.training"),
 }
 """Where a library may be imported: in this module, or in this package and below it."""
 

@@ -50,7 +50,13 @@ REVISIONS = st.one_of(
 VALUES = st.text(
     st.characters(exclude_characters="&", exclude_categories=["Cs"]), min_size=1, max_size=8
 )
-STUBS = st.builds(Stub, NAMES, REVISIONS, st.dictionaries(st.sampled_from(SELECTORS), VALUES))
+SELECTED = st.fixed_dictionaries(
+    {},
+    optional={
+        key: st.sampled_from(values) if values else VALUES for key, values in SELECTORS.items()
+    },
+).filter(lambda chosen: len({chosen.get("recipe"), chosen.get("recipe_type")} - {None}) < 2)
+STUBS = st.builds(Stub, NAMES, REVISIONS, SELECTED)
 
 
 @given(STUBS)

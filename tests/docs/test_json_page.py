@@ -85,6 +85,7 @@ def documents(ask: Ask, directory: Path) -> Iterator[tuple[str, Any]]:
     yield "commit", ask("commit", "out", "-m", "more")
     yield "ls", ask("ls")
     yield "ls STUB", ask("ls", model)
+    yield "search", ask("search", "mlp-1")
     yield "show", ask("show", f"{model}@v1")
     yield "log", ask("log", model)
     yield "cat", ask("cat", model, "a")
