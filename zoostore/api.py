@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from zoostore import environment
 from zoostore.digest import Oid
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from zoostore.store.objectstore import ObjectStore
     from zoostore.stubs import Stub
     from zoostore.transport.base import StaticFiles
+
+T = TypeVar("T")
 
 BUILTIN = "builtin"
 """The name of the zoo that comes with the package; it is asked last."""
@@ -321,7 +323,9 @@ class Store:
                 self._bring(store, Stub(found.stub, str(found.id)), _only(tensors))
                 wanted |= {path: listing[path] for path in tensors}
             layer = Layer(store, link or self._config(store).link, self._progress)
+            self._progress.begin("laying out", sum(entry.size for entry in wanted.values()))
             materialize(store, found.id, wanted, place, layer, overwrite=overwrite)
+            self._progress.end()
             return place.root
 
     def place_of(self, snapshot: Oid) -> Path:
@@ -337,22 +341,14 @@ class Store:
             UnknownStub, UnknownRevision: nobody has it.
             NeededNetwork: offline, and it is not here.
         """
-        from zoostore.errors import UnknownRevision, UnknownStub
         from zoostore.ops.asking import locate
 
-        absent: ZooError | None = None
         with errors_named():
-            if self._layout().exists():
-                try:
-                    found = self._find(stub)
-                    return found.stub, found.id
-                except (UnknownStub, UnknownRevision) as error:
-                    absent = error
-            with self._sources() as sources:
-                try:
-                    return locate(sources, _parsed(stub)).value
-                except UnknownStub as error:
-                    raise absent or error from None
+            return self._here_or_there(
+                _parsed(stub),
+                lambda _, found: (found.stub, found.id),
+                lambda sources, stub: locate(sources, stub).value,
+            )
 
     def contents(self, stub: str) -> Contents:
         """A snapshot with its files, here or else at a source. Raises what `locate` raises."""
@@ -651,9 +647,23 @@ class Store:
 
     def _contents(self, stub: Stub) -> Contents:
         """A snapshot with its files, from a source if it is not here; nothing is kept of that."""
-        from zoostore.errors import MissingObject, UnknownRevision, UnknownStub
         from zoostore.ops.asking import resolve
         from zoostore.ops.browse import Contents, contents
+
+        def there(sources: Sources, stub: Stub) -> Contents:
+            offer = resolve(sources, stub).value
+            return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
+
+        return self._here_or_there(stub, contents, there)
+
+    def _here_or_there(
+        self,
+        stub: Stub,
+        here: Callable[[ObjectStore, Found], T],
+        there: Callable[[Sources, Stub], T],
+    ) -> T:
+        """What the store has to say of a stub, or else the sources."""
+        from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
         from zoostore.stubs import Stub
 
         absent: ZooError | None = None
@@ -662,15 +672,14 @@ class Store:
             try:
                 found = self._find(stub)
                 stub = Stub(found.stub, str(found.id))
-                return contents(store, found)
-            except (UnknownStub, UnknownRevision, MissingObject) as error:
+                return here(store, found)
+            except (UnknownStub, UnknownRevision, DamagedContent) as error:
                 absent = error
         with self._sources() as sources:
             try:
-                offer = resolve(sources, stub).value
+                return there(sources, stub)
             except UnknownStub as error:
                 raise absent or error from None
-        return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
 
     def _left_out(self, stub: Stub) -> list[str]:
         """The globs that leave out what the stub's selectors do not choose."""

@@ -13,8 +13,9 @@ from zoostore.errors import DirectoryNotEmpty, InvalidStub, UnknownPath, UsageEr
 from zoostore.files.disk import errors_named
 from zoostore.stubs import parse_stub
 from zoostore.views.directory import Directory
+from zoostore.views.facts import ModelResult
 from zoostore.views.file import File
-from zoostore.views.model import Model, ModelResult
+from zoostore.views.model import Model
 from zoostore.views.select import Recipes
 
 __all__ = [

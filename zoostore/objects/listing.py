@@ -139,7 +139,7 @@ def reaching(listing: Listing, paths: Iterable[str]) -> dict[str, Entry]:
                 found[path] = entry
                 if entry.kind is Kind.LINK:
                     pending.append(_link_end(path, entry.target))
-    return {path: found[path] for path in listing if path in found}
+    return found
 
 
 def _at_or_below(listing: Listing, wanted: str) -> list[tuple[str, Entry]]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoostore.api import Store
 from zoostore.digest import Oid
 from zoostore.errors import InvalidStub, UnknownPath, UsageError
-from zoostore.ops.status import content_oid
 from zoostore.roles import ARCHIVE, ROLES, playing, sample_outputs
 from zoostore.stubs import Stub, parse_stub
 from zoostore.views.directory import Directory
+from zoostore.views.facts import ModelResult, ModelSnapshot, numbers
 from zoostore.views.file import File
+from zoostore.views.packed_onnx import PackedOnnx
 from zoostore.views.samples import NumpyDirectory
 from zoostore.views.select import Recipes, SelectDirectory
 from zoostore.views.trees import LocalTree, SnapshotTree, Tree
-from zoostore.views.unpacking import unpack_beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,36 +29,6 @@ if TYPE_CHECKING:
     from zoostore.views.arrays import DataLoader
 
 FileT = TypeVar("FileT", bound=File)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSnapshot:
-    """The snapshot that a model is.
-
-    Attributes:
-        id: its oid; `STUB@ID` means it always.
-        parents: the snapshots it follows.
-        date: when it was made.
-        message: what its maker says of it.
-        metadata: what else its maker says of it.
-        files, size: what it holds; `size` in bytes.
-    """
-
-    id: Oid
-    parents: tuple[Oid, ...]
-    date: datetime
-    message: str
-    metadata: Mapping[str, str]
-    files: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelResult:
-    """A number that a model's maker recorded, and what it is a number of."""
-
-    recorded_value: float
-    recorded_units: str
 
 
 class Model(Directory):
@@ -155,17 +122,7 @@ class Model(Directory):
         """Its id, parents and date; None for a folder."""
         if not isinstance(self._tree, SnapshotTree):
             return None
-        contents = self._tree.contents
-        value = contents.snapshot
-        return ModelSnapshot(
-            contents.id,
-            value.parents,
-            datetime.fromtimestamp(value.time, UTC),
-            value.message,
-            value.metadata,
-            value.files,
-            value.size,
-        )
+        return ModelSnapshot.of(self._tree.contents)
 
     @property
     def parent_directory(self) -> str:
@@ -184,7 +141,7 @@ class Model(Directory):
     def validation_results(self) -> dict[str, list[ModelResult]]:
         """The numbers among the snapshot's metadata, as `validation`; `throughput` is empty."""
         metadata = self.snapshot.metadata if self.snapshot else {}
-        return {"validation": list(_numbers(metadata)), "throughput": []}
+        return {"validation": list(numbers(metadata)), "throughput": []}
 
     # What it holds
 
@@ -265,7 +222,7 @@ class Model(Directory):
         found = playing("onnx_model", self._tree.paths())
         if found is None:
             return None
-        return (_PackedOnnx if found.endswith(ARCHIVE) else File)._in(self._tree, found)
+        return (PackedOnnx if found.endswith(ARCHIVE) else File)._in(self._tree, found)
 
     @cached_property
     def analysis(self) -> File | None:
@@ -307,7 +264,7 @@ class Model(Directory):
             LocalChanges: other files stand where its files go.
         """
         self._tree.lay([""])
-        if isinstance(self.onnx_model, _PackedOnnx):
+        if isinstance(self.onnx_model, PackedOnnx):
             _ = self.onnx_model.path
         return str(self._tree.root)
 
@@ -455,41 +412,6 @@ class Model(Directory):
     def __repr__(self) -> str:
         kind = "stub" if self._stub else "directory"
         return f"Model({kind}={self.source})"
-
-
-class _PackedOnnx(File):
-    """The `model.onnx` of a `model.onnx.tar.gz`, which may hold more that it needs."""
-
-    @classmethod
-    def _in(cls, tree: Tree, at: str, **own: Any) -> _PackedOnnx:
-        return super()._in(tree, at, **{"name": at.rpartition("/")[2].removesuffix(ARCHIVE), **own})
-
-    @property
-    def path(self) -> str:
-        self._tree.lay([self._at])
-        archive = self._tree.root / self._at
-        unpack_beside(archive, archive.parent)
-        target = archive.with_name(self.name)
-        if not target.is_file():
-            raise UnknownPath(f"{archive} holds no {self.name}.", path=str(archive))
-        return str(target)
-
-    @property
-    def size(self) -> int:
-        return os.stat(self.path).st_size
-
-    @property
-    def oid(self) -> Oid:
-        return content_oid(Path(self.path))
-
-    def open(self) -> BinaryIO:
-        return open(self.path, "rb")
-
-
-def _numbers(metadata: Mapping[str, str]) -> Iterator[ModelResult]:
-    for key, text in metadata.items():
-        with contextlib.suppress(ValueError):
-            yield ModelResult(float(text), key)
 
 
 def _stub_of(text: str) -> Stub | None:

@@ -141,7 +141,7 @@ class SnapshotTree:
         """A stub that means this snapshot, always."""
         return f"{self.stub}@{self.id}"
 
-    @property
+    @cached_property
     def root(self) -> Path:
         return self.directory or self.store.place_of(self.id)
 
@@ -177,10 +177,11 @@ class SnapshotTree:
 
     def lay(self, paths: Iterable[str]) -> None:
         wanted = reaching(self.listing, paths)
-        if all(self._laid.get(path) == _stamp(self.root / path) for path in wanted):
+        folder = f"{self.root}{os.sep}"
+        if all(self._laid.get(path) == _stamp(folder + path) for path in wanted):
             return
         self.store.materialize(self.pinned, wanted, self.directory)
-        self._laid |= {path: _stamp(self.root / path) for path in wanted}
+        self._laid |= {path: _stamp(folder + path) for path in wanted}
 
     def size(self, path: str) -> int:
         return sum(entry.size for entry in reaching(self.listing, [path]).values())
@@ -212,7 +213,7 @@ class SnapshotTree:
         return files[0]
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: str) -> tuple[int, int, int]:
     try:
         status = os.stat(path)
     except OSError:

@@ -37,6 +37,7 @@ def unpack_beside(archive: Path, folder: Path) -> None:
     """
     with errors_named():
         wanted = members_of(archive)
+        _require_plain_folders(archive, folder, wanted)
         missing = [member for member in wanted if not _stands(folder, member)]
         if not missing:
             return
@@ -52,6 +53,18 @@ def unpack_beside(archive: Path, folder: Path) -> None:
                 os.replace(staged / member.path, target)
         finally:
             staging.close()
+
+
+def _require_plain_folders(archive: Path, folder: Path, wanted: Sequence[Member]) -> None:
+    """Refuse to write through links: they could lead anywhere."""
+    below = {folder / parent for member in wanted for parent in Path(member.path).parents}
+    for place in below - {archive.parent}:
+        if place.is_symlink():
+            raise LocalChanges(
+                f"{place} is a link, and files of {archive.name} go there; nothing was unpacked.",
+                path=str(folder),
+                paths=[str(place)],
+            )
 
 
 def _stands(folder: Path, member: Member) -> bool:
