@@ -62,20 +62,22 @@ def playing(role: str, paths: Collection[str]) -> str | None:
     """The path that plays a role.
 
     Args:
-        paths: those of all files of a model.
+        paths: those of all files of a model; of folders that hold nothing, with a slash behind.
     """
     return next(_playing(role, paths), None)
 
 
 def _playing(role: str, paths: Collection[str]) -> Iterator[str]:
-    top = {path.partition("/")[0] for path in paths if "/" in path}
+    full = {path.partition("/")[0] for path in paths if "/" in path.rstrip("/")}
+    empty = {path.rstrip("/") for path in paths if path.endswith("/")}
     for pattern in ROLES[role]:
         if not pattern.endswith("/"):
             yield from sorted(path for path in paths if _fits(path, pattern))
             continue
         folder = pattern.rstrip("/")
-        yield from sorted(name for name in top if fnmatchcase(name, folder))
+        yield from sorted(name for name in full if fnmatchcase(name, folder))
         yield from sorted(path for path in paths if _fits(path, folder + ARCHIVE))
+        yield from sorted(name for name in empty if fnmatchcase(name, folder))
 
 
 def _fits(path: str, pattern: str) -> bool:

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from zoostore.errors import UsageError
-from zoostore.views.arrays import DataLoader, Dataset, load_numpy_list, save_numpy
+from zoostore.views.arrays import load_numpy_list, save_numpy
+from zoostore.views.batches import DataLoader, Dataset
 from zoostore.views.extras import extra
 
 __all__ = ["DataLoader", "Dataset", "load_numpy_list", "save_numpy", "save_onnx", "validate_onnx"]

@@ -247,9 +247,14 @@ def _start_of_paths(archive: Path, paths: Collection[str]) -> int:
     """How much of every path leads to the folder that is called as the archive is."""
     stem = _SUFFIXES.sub("", archive.name)
     shared = posixpath.commonprefix(list(paths)).split("/")[:-1]
-    while shared and shared[-1] != stem:
+    while shared and _spelled(shared[-1]) != _spelled(stem):
         shared.pop()
     return sum(len(part) + 1 for part in shared)
+
+
+def _spelled(name: str) -> str:
+    """A name in one of the two spellings that folders of models are found in."""
+    return name.replace("-", "_")
 
 
 def _selected(archive: Path, plan: _Plan, only: frozenset[str]) -> _Plan:

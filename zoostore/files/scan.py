@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from zoostore.objects.paths import (
     check_siblings,
 )
 from zoostore.objects.tree import Kind
+
+_STAGING = re.compile(r"\.zoostore-.+\.[0-9]+\.[0-9a-f]{8}")
+"""How `files.staging` calls the folders that it makes within others."""
 
 _SPECIAL = {
     stat.S_IFSOCK: "a socket",
@@ -58,7 +62,8 @@ def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
 def scan(root: Path) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
 
-    Folders named `.zoostore` are a checkout's own and are passed over.
+    Folders named `.zoostore` are a checkout's own and are passed over, and so are those in
+    which a process makes files ready, or did until it was killed.
 
     Raises:
         UnreadableFile: a folder cannot be listed.
@@ -82,10 +87,15 @@ def scan(root: Path) -> Iterator[Found]:
         pending.extend(reversed(below))
 
 
+def is_own_folder(name: str) -> bool:
+    """Whether a name is of a folder that zoostore keeps, or works, in, beside what it keeps."""
+    return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
+
+
 def _list(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            children = [entry for entry in entries if entry.name != CHECKOUT_FOLDER]
+            children = [entry for entry in entries if not is_own_folder(entry.name)]
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)

@@ -155,7 +155,9 @@ class Directory(File):
 
     def __contains__(self, item: object) -> bool:
         files = self.files
-        return any(file is item or file.name == item for file in files)
+        if isinstance(item, File):
+            return any(file.is_same(item) for file in files)
+        return any(file.name == item for file in files)
 
     def __iter__(self) -> Iterator[File]:
         return iter(self.files)
@@ -193,7 +195,7 @@ class Directory(File):
         folder = Path(archive_directory or self.parent_directory)
         with errors_named():
             folder.mkdir(parents=True, exist_ok=True)
-            members = [(name, Path(file.path)) for name, file in _all_files(self)]
+            members = [(name, file.own_path()) for name, file in all_files(self)]
             pack(members, folder / (self.name + ARCHIVE), top=self.name)
         self._become(folder / (self.name + ARCHIVE), None)
         self._is_packed = True
@@ -214,8 +216,7 @@ class Directory(File):
         """
         if not self.is_archive:
             raise UsageError(f"{self.name} is no archive.")
-        self._tree.lay([self._at])
-        archive = self._tree.root / self._at
+        archive = self.own_path()
         parent = Path(extract_directory) if extract_directory is not None else archive.parent
         folder = parent / self.name.removesuffix(ARCHIVE)
         unpack_beside(archive, folder)
@@ -230,8 +231,7 @@ class Directory(File):
 
     def _open(self) -> Directory:
         """The folder that an archive is unpacked to."""
-        self._tree.lay([self._at])
-        archive = self._tree.root / self._at
+        archive = self.own_path()
         folder = archive.with_name(archive.name.removesuffix(ARCHIVE))
         unpack_beside(archive, folder)
         return Directory._in(LocalTree(folder), "")
@@ -258,9 +258,10 @@ def _as_directory(file: File) -> File:
     return Directory.from_file(file)
 
 
-def _all_files(directory: Directory, prefix: str = "") -> Iterator[tuple[str, File]]:
+def all_files(directory: Directory, prefix: str = "") -> Iterator[tuple[str, File]]:
+    """Every file in a directory and the folders below it, with its path from there."""
     for file in directory.files:
         if isinstance(file, Directory) and not file.is_archive:
-            yield from _all_files(file, f"{prefix}{file.name}/")
+            yield from all_files(file, f"{prefix}{file.name}/")
         else:
             yield prefix + file.name, file

@@ -66,8 +66,16 @@ class File:
             NeededNetwork: offline, and it is not here.
             LocalChanges: another file stands where it goes.
         """
+        return str(self.own_path())
+
+    def own_path(self) -> Path:
+        """Where it is itself, laid out; of an archive, not what it holds."""
         self._tree.lay([self._at])
-        return str(self._tree.root / self._at)
+        return self._tree.root / self._at
+
+    def is_same(self, other: File) -> bool:
+        """Whether another view is of the same path of the same tree."""
+        return (self._at, self._tree.root) == (other._at, other._tree.root)
 
     @property
     def url(self) -> str | None:

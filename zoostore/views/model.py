@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
-    from zoostore.views.arrays import DataLoader
+    from zoostore.views.batches import DataLoader
 
 FileT = TypeVar("FileT", bound=File)
 
@@ -74,7 +74,7 @@ class Model(Directory):
     ) -> None:
         stub = None if isinstance(source, os.PathLike) else _stub_of(source)
         if stub is None:
-            self._be_directory(Path(source), download_path)
+            self._be_directory(source, download_path)
         else:
             store = store or Store()
             name, oid = store.locate(str(stub))
@@ -97,14 +97,14 @@ class Model(Directory):
         self._tree: Tree = SnapshotTree(store, stub.name, oid, stub.selectors, where)
         self._at, self._url = "", None
 
-    def _be_directory(self, path: Path, download_path: object) -> None:
+    def _be_directory(self, path: str | os.PathLike[str], download_path: object) -> None:
         if download_path is not None:
             raise UsageError(f"{path} is a folder: it is there, and download_path has no meaning.")
-        root = path.expanduser()
+        root = Path(path).expanduser()
         if not root.is_dir() or not any(root.iterdir()):
             what = "is empty" if root.is_dir() else "is no folder"
             raise UnknownPath(f"{root} {what}, and no model.", path=str(root))
-        self.source = str(path)
+        self.source = os.fspath(path)
         self.name = Path(os.path.abspath(root)).name
         self._stub = None
         self._tree = LocalTree(root)
@@ -347,7 +347,7 @@ class Model(Directory):
         Raises:
             UnknownPath: it has no samples.
         """
-        from zoostore.views.arrays import DataLoader
+        from zoostore.views.batches import DataLoader
 
         outputs = list(self.sample_outputs.values())[:1]
         found = [folder for folder in (self.sample_inputs, *outputs) if folder is not None]

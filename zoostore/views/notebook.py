@@ -59,8 +59,12 @@ def _rows(directory: Directory) -> tuple[list[str], int]:
 
 def _row(file: File) -> str:
     mark = "/" if file.is_folder else ""
+    try:
+        size, here = human_size(file.size), "✓" if file.is_here else "–"
+    except ZooError:  # a link that leads nowhere
+        size, here = "?", "–"
     return (
         f'<tr><td style="text-align:left">{escape(file.name)}{mark}</td>'
-        f'<td style="text-align:right">{human_size(file.size)}</td>'
-        f'<td style="text-align:center">{"✓" if file.is_here else "–"}</td></tr>'
+        f'<td style="text-align:right">{size}</td>'
+        f'<td style="text-align:center">{here}</td></tr>'
     )

@@ -24,8 +24,7 @@ class PackedOnnx(File):
 
     @property
     def path(self) -> str:
-        self._tree.lay([self._at])
-        archive = self._tree.root / self._at
+        archive = self.own_path()
         unpack_beside(archive, archive.parent)
         target = archive.with_name(self.name)
         if not target.is_file():

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from zoostore.errors import UsageError
 from zoostore.roles import ARCHIVE
-from zoostore.views.arrays import Arrays, Batch, DataLoader, Dataset, load_numpy_list
-from zoostore.views.directory import Directory
+from zoostore.views.arrays import Arrays, load_numpy, load_numpy_list, named
+from zoostore.views.batches import Batch, DataLoader, Dataset
+from zoostore.views.directory import Directory, all_files
 from zoostore.views.file import File
 
 
@@ -31,13 +32,13 @@ class NumpyDirectory(Directory):
 
     def __iter__(self) -> Iterator[Arrays]:  # type: ignore[override]  # as SparseZoo has it
         """Each sample: its arrays by name, without a batch dimension."""
-        for file in self.files:
+        for file in self._samples():
             for item in load_numpy_list(file.path):
-                yield item if isinstance(item, dict) else {"ndarray": item}
+                yield named(item)
 
     def dataset(self) -> Dataset:
         """All samples, with a length and an index."""
-        return Dataset(self._dataset_name, [file.path for file in self.files])
+        return Dataset(self._dataset_name, [file.path for file in self._samples()])
 
     def loader(
         self, batch_size: int = 1, iter_steps: int = 0, batch_as_list: bool = True
@@ -81,7 +82,8 @@ class NumpyDirectory(Directory):
         kind = self._dataset_name.replace("-", "_")
         values = model.graph.output if kind.startswith("sample_outputs") else model.graph.input
         expected = [value.name for value in values]
-        for file, item in zip(self.files, self, strict=True):
+        for file in self._samples():
+            item = named(load_numpy(file.path))
             if list(item) == expected:
                 continue
             if strict:
@@ -91,6 +93,10 @@ class NumpyDirectory(Directory):
                 )
             return False
         return True
+
+    def _samples(self) -> Iterator[File]:
+        """The samples' files, wherever in the folder they are."""
+        return (file for _, file in all_files(self))
 
     @property
     def _dataset_name(self) -> str:

@@ -82,22 +82,25 @@ class SelectDirectory(Directory):
     def _choices(self) -> dict[str, Directory]:
         if not self._is_training:
             return {_DEFAULT: self}
-        files = self.files
+        folder = self._open() if self.is_archive else self
+        files = folder.files
         named = checkpoints(f"{TRAINING}/{file.name}" for file in files)
         if not named:
             return {self._selectors.get("checkpoint", PREFERRED_CHECKPOINTS[0]): self}
         owned = {path for paths in named.values() for path in paths}
         shared = [file for file in files if f"{TRAINING}/{file.name}" not in owned]
-        return {
-            name: self._checkpoint([f for f in files if f"{TRAINING}/{f.name}" in paths], shared)
-            for name, paths in named.items()
-        }
+        found = {}
+        for name, paths in named.items():
+            own = [file for file in files if f"{TRAINING}/{file.name}" in paths]
+            found[name] = _checkpoint(self.name, folder, own, shared)
+        return found
 
-    def _checkpoint(self, own: list[File], shared: list[File]) -> Directory:
-        if len(own) == 1 and isinstance(own[0], Directory):
-            return own[0]
-        together = sorted([*own, *shared], key=lambda file: file.name)
-        return Directory._in(self._tree, self._at, name=self.name, _files=together)
+
+def _checkpoint(name: str, folder: Directory, own: list[File], shared: list[File]) -> Directory:
+    if len(own) == 1 and isinstance(own[0], Directory):
+        return own[0]
+    together = sorted([*own, *shared], key=lambda file: file.name)
+    return Directory._in(folder._tree, folder._at, name=name, _files=together)
 
 
 class Recipes(Directory):

@@ -6,7 +6,7 @@ A path in a tree is relative, with `/` between its parts; the empty path is the 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -14,8 +14,8 @@ from typing import BinaryIO, Protocol
 from zoostore.api import Store
 from zoostore.digest import Oid
 from zoostore.errors import UnknownPath
+from zoostore.files.scan import is_own_folder
 from zoostore.objects.listing import Listing, directories, reaching
-from zoostore.objects.paths import CHECKOUT_FOLDER
 from zoostore.objects.tree import Kind
 from zoostore.ops.browse import Contents
 from zoostore.ops.status import content_oid
@@ -30,7 +30,7 @@ class Tree(Protocol):
         """The folder that files are in, or will be when they are laid out."""
 
     def paths(self) -> Collection[str]:
-        """Every file, and every folder that holds nothing."""
+        """Every file, and every folder that holds nothing, which ends in a slash."""
 
     def children(self, folder: str) -> list[tuple[str, bool]]:
         """The names in a folder, sorted, and whether each is a folder itself."""
@@ -58,18 +58,24 @@ class LocalTree:
     """A folder on a disk."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()
 
     def paths(self) -> Collection[str]:
-        found = []
-        for folder, names, files in os.walk(self.root):
-            if CHECKOUT_FOLDER in names:
-                names.remove(CHECKOUT_FOLDER)
-            here = Path(folder).relative_to(self.root).as_posix()
-            found += [f"{here}/{name}".removeprefix("./") for name in files]
-            if not names and not files and here != ".":
-                found.append(here)
-        return found
+        return list(self._below("", ()))
+
+    def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[str]:
+        real = os.path.realpath(self.root / folder)
+        if real in above:
+            return  # a link that leads back
+        children = self.children(folder)
+        if folder and not children:
+            yield folder + "/"
+        for name, is_folder in children:
+            path = f"{folder}/{name}" if folder else name
+            if is_folder:
+                yield from self._below(path, (*above, real))
+            else:
+                yield path
 
     def children(self, folder: str) -> list[tuple[str, bool]]:
         try:
@@ -77,7 +83,7 @@ class LocalTree:
                 found = [(entry.name, entry.is_dir()) for entry in entries]
         except OSError as error:
             raise _unreadable(self.root / folder, error) from error
-        return sorted(child for child in found if child[0] != CHECKOUT_FOLDER)
+        return sorted(child for child in found if not is_own_folder(child[0]))
 
     def lay(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -87,8 +93,8 @@ class LocalTree:
     def size(self, path: str) -> int:
         try:
             if (self.root / path).is_dir():
-                below = LocalTree(self.root / path)
-                return sum(below.size(name) for name in below.paths())
+                below = (self.root / path / name for name in LocalTree(self.root / path).paths())
+                return sum(os.stat(file).st_size for file in below if file.is_file())
             return os.stat(self.root / path).st_size
         except OSError as error:
             raise _unreadable(self.root / path, error) from error
@@ -170,7 +176,10 @@ class SnapshotTree:
         return folders
 
     def paths(self) -> Collection[str]:
-        return self.listing
+        return [
+            path + "/" if entry.kind is Kind.DIRECTORY else path
+            for path, entry in self.listing.items()
+        ]
 
     def children(self, folder: str) -> list[tuple[str, bool]]:
         return sorted(self._folders.get(folder, {}).items())

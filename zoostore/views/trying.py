@@ -12,6 +12,7 @@ from zoostore.errors import MalformedObject, UnknownPath, UsageError
 from zoostore.files.archive import pack
 from zoostore.roles import ARCHIVE, FRAMEWORK
 from zoostore.views.arrays import save_numpy
+from zoostore.views.directory import all_files
 from zoostore.views.inference import compare_outputs, run_model
 from zoostore.views.trees import SnapshotTree
 
@@ -47,7 +48,7 @@ def save_outputs(model: Model, engine: str) -> Path:
     archive = tree.root / (name + ARCHIVE)
     with tempfile.TemporaryDirectory() as scratch:
         members = []
-        for file, arrays in zip(inputs.files, outputs_of(model, engine), strict=True):
+        for (_, file), arrays in zip(all_files(inputs), outputs_of(model, engine), strict=True):
             stem = Path(file.name).stem.replace("inp", "out")
             members.append((f"{stem}.npz", Path(save_numpy(arrays, scratch, stem))))
         pack(members, archive, top=name)
