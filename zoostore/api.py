@@ -474,7 +474,6 @@ class Store:
         from zoostore.ops.working import WorkingDirectory
 
         with errors_named():
-            store = self._opened()
             if after is None and isinstance(before, str):
                 after = WorkingDirectory.containing(Path.cwd()).root
             elif after is None:
@@ -483,7 +482,7 @@ class Store:
             first, second = (
                 self._contents(_parsed(side)).listing
                 if isinstance(side, str)
-                else directory_listing(store, Path(side))
+                else directory_listing(self._opened, Path(side))
                 for side in (before, after)
             )
             return diff(first, second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,11 @@ def diff(before: Listing, after: Listing) -> Diff:
     )
 
 
-def directory_listing(store: ObjectStore, directory: Path) -> dict[str, Entry]:
+def directory_listing(opened: Callable[[], ObjectStore], directory: Path) -> dict[str, Entry]:
     """What a directory holds, hashed; in a checkout only what was touched is read.
+
+    Args:
+        opened: gives the store, which only a checkout needs.
 
     Raises:
         UnknownPath: it is no directory.
@@ -53,7 +57,7 @@ def directory_listing(store: ObjectStore, directory: Path) -> dict[str, Entry]:
     working = WorkingDirectory(directory)
     if not working.is_checkout():
         return {found.path: _entry(directory, found) for found in scan(directory)}
-    tracking = tracking_of(store, working)
+    tracking = tracking_of(opened(), working)
     compared = compare(directory, tracking)
     touched = {**compared.modified, **compared.untracked}
     left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}

@@ -14,7 +14,7 @@ from pathlib import Path
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import LocalChanges
 from zoostore.files.scan import Found, found_at
-from zoostore.files.staging import Staging
+from zoostore.files.staging import Staging, remove_abandoned
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
@@ -24,6 +24,7 @@ from zoostore.store.mending import set_aside
 from zoostore.store.objectstore import ObjectStore
 
 _SHOWN = 10
+_PREFIX = ".zoostore-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def materialize(
         LocalChanges: something else stands where a file goes; nothing was changed.
         DamagedContent: an object is missing or damaged.
     """
+    remove_abandoned(place.root, _PREFIX)
     file = TrackingFile(place.records)
     tracking = file.read(str(snapshot)) or Tracking({}, 0)
     alone = to_be_alone(store, wanted, wanted)
@@ -174,8 +176,8 @@ def _lay(
     if not standing.missing:
         return {}
     # In the directory itself, for only there it is sure to be the same file system.
-    staging = Staging(place.root, prefix=".zoostore-")
-    laid = {}
+    staging = Staging(place.root, _PREFIX)
+    laid, gone = {}, set[str]()
     try:
         for path in standing.missing:
             entry, target = wanted[path], place.root / path
@@ -183,8 +185,10 @@ def _lay(
             if entry.kind is not Kind.DIRECTORY:
                 staged = staging.new_path()
                 layer.lay(entry, staged, staged.parent, alone=path in alone)
-            if path in standing.others:
-                _make_way(store, place, standing.others[path], staging)
+            blocker = standing.others.get(path)
+            if blocker and blocker not in gone:
+                _make_way(store, place, blocker, staging)
+                gone.add(blocker)
             layer.make_folder(target if staged is None else target.parent)
             if staged is not None:
                 os.replace(staged, target)

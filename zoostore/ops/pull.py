@@ -144,6 +144,8 @@ def pull(
         # What it has lost, another may have: an object is known by its content.
         others = [source for source in sources.usable() if source is not todo.source]
         _fetch(batch, [todo.source, *others], todo.missing, progress)
+        if record is None and stub.revision:
+            record = _record_newest(store, batch, todo, now)
         put_trees(batch, todo.offer.listing)
         put_snapshot(batch, todo.offer.snapshot)
         _record(store, batch, todo, record, stub.revision, now)
@@ -357,6 +359,26 @@ def _record(
         batch.publish()
     is_other = record is not None and record.snapshot != offer.id
     _keep_tags(store, offer, revision if is_other else "", now)
+
+
+def _record_newest(store: ObjectStore, batch: Batch, todo: PullPlan, now: int) -> RefRecord | None:
+    """Point a new ref to what the name means at the source, where an older snapshot is pulled.
+
+    To look at an old version must not make it the current one. Of the newest, only what it is
+    comes along: its files are fetched when they are asked for.
+    """
+    try:
+        newest = todo.source.resolve(Stub(todo.offer.stub))
+    except ZooError:  # what was asked for is to be had, and that counts
+        return None
+    if newest is None or newest.id == todo.offer.id:
+        return None
+    put_trees(batch, newest.listing)
+    put_snapshot(batch, newest.snapshot)
+    found = Found(newest.stub, newest.id, newest.snapshot)
+    message = f"from {todo.source.name}"
+    batch.commit(_ref_change(found, None, now, message=message, is_partial=True))
+    return store.names.ref(newest.stub)
 
 
 def _changes_something(record: RefRecord | None, change: RefChange, todo: PullPlan) -> bool:

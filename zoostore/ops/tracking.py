@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes
+from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Entry, Kind
 
@@ -93,11 +94,15 @@ class TrackingFile:
     def write(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
         """Remember what was laid out of a snapshot, once its stamps lie in the past."""
         newest = max((tracked.stamp.newest_ns for tracked in paths.values()), default=0)
-        staged = self._path.with_name(f"entries.{os.getpid()}.tmp")
-        with open(staged, "wb", buffering=0) as file:
-            file.write(_encode(snapshot, paths))
-            _touch_after(file.fileno(), newest)
-        os.replace(staged, self._path)
+        staging = Staging(self._path.parent)
+        try:
+            with staging.new_file() as (file, staged):
+                file.write(_encode(snapshot, paths))
+                file.flush()
+                _touch_after(file.fileno(), newest)
+                os.replace(staged, self._path)
+        finally:
+            staging.close()
 
 
 def _touch_after(descriptor: int, moment_ns: int) -> None:

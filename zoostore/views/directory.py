@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from zoostore.digest import Oid
-from zoostore.errors import UnknownPath, UsageError
+from zoostore.errors import LocalChanges, UnknownPath, UsageError
 from zoostore.files.archive import pack
 from zoostore.files.disk import errors_named
 from zoostore.roles import ARCHIVE
-from zoostore.views.file import File
+from zoostore.views.file import File, copy_whole
 from zoostore.views.trees import LocalTree
 from zoostore.views.unpacking import members_of, unpack_beside
+
+_SHOWN = 10
 
 
 class Directory(File):
@@ -169,8 +172,25 @@ class Directory(File):
         return True
 
     def _copy_to(self, folder: Path, *, overwrite: bool) -> None:
-        for file in self.files:
-            file._copy_to(folder / self.name.removesuffix(ARCHIVE), overwrite=overwrite)
+        self._copy_into(folder / self.name.removesuffix(ARCHIVE), overwrite=overwrite)
+
+    def _copy_into(self, target: Path, *, overwrite: bool) -> None:
+        """Copy what it holds into a folder; all that can stand in the way is looked at first."""
+        source = Path(self.path)
+        names = [name for name, _ in all_files(self)]
+        found = [name for name in names if os.path.lexists(target / name)]
+        if found and not overwrite:
+            raise LocalChanges(
+                f"{target} holds {', '.join(found[:_SHOWN])} already; nothing was changed.",
+                path=str(target),
+                paths=found,
+            )
+        with errors_named():
+            for name in names:
+                if (source / name).is_dir():  # a link to a folder
+                    shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+                elif (source / name).exists():
+                    copy_whole(source / name, target / name)
 
     def validate(self, strict_mode: bool = True) -> bool:
         """Whether every file in it can be loaded as what its name says. See `File.validate`."""

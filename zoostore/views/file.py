@@ -152,15 +152,7 @@ class File:
                 paths=[self.name],
             )
         with errors_named():
-            folder.mkdir(parents=True, exist_ok=True)
-            staging = Staging(folder, prefix=".zoostore-")
-            try:
-                staged = staging.new_path()
-                with self.open() as source, open(staged, "xb") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
-                os.replace(staged, target)
-            finally:
-                staging.close()
+            copy_whole(self.own_path(), target)
 
     def validate(self, strict_mode: bool = True) -> bool:
         """Whether it can be loaded as what its name says it is.
@@ -184,3 +176,15 @@ class File:
 
     def __repr__(self) -> str:
         return f"File(name={self.name})"
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that the copy appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Staging(target.parent, prefix=".zoostore-")
+    try:
+        staged = staging.new_path()
+        shutil.copyfile(source, staged)
+        os.replace(staged, target)
+    finally:
+        staging.close()

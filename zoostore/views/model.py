@@ -291,8 +291,7 @@ class Model(Directory):
         if strict_mode and missing:
             raise UnknownPath(f"{self.name} has no {', '.join(missing)}; nothing was fetched.")
         if destination_path is not None:
-            for file in self.files:
-                file._copy_to(Path(destination_path), overwrite=overwrite)
+            self._copy_into(Path(destination_path), overwrite=overwrite)
         else:
             _ = self.path
         return True

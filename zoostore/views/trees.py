@@ -187,13 +187,16 @@ class SnapshotTree:
     def lay(self, paths: Iterable[str]) -> None:
         wanted = reaching(self.listing, paths)
         folder = f"{self.root}{os.sep}"
-        if all(self._laid.get(path) == _stamp(folder + path) for path in wanted):
+        if wanted and all(self._laid.get(path) == _stamp(folder + path) for path in wanted):
             return
         self.store.materialize(self.pinned, wanted, self.directory)
         self._laid |= {path: _stamp(folder + path) for path in wanted}
 
     def size(self, path: str) -> int:
-        return sum(entry.size for entry in reaching(self.listing, [path]).values())
+        found = reaching(self.listing, [path])
+        if path in found and found[path].kind is Kind.LINK:
+            del found[path]  # as whoever opens it finds it
+        return sum(entry.size for entry in found.values())
 
     def oid(self, path: str) -> Oid:
         return self._file(path)
