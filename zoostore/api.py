@@ -7,11 +7,12 @@ what is below need not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from zoostore import environment
 from zoostore.digest import Oid
@@ -95,6 +96,10 @@ class Store:
         recorded = Path(WorkingDirectory.containing(Path(directory)).state().store)
         path = recorded if recorded.is_dir() else None
         return cls(path, offline=offline, progress=progress)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the store anew; what is told of progress stays behind.
+        return functools.partial(Store, offline=self._offline), (self.path,)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -295,7 +300,8 @@ class Store:
             paths: of files and links, as the snapshot has them, and of folders that are empty.
                 The files that an ONNX model among them keeps its tensors in come along.
             directory: None: the store's own place for this snapshot.
-            link: as for `checkout`; None: as configured.
+            link: as for `checkout`; None: in a directory that was named, files of their own
+                (reflinks or copies), and in the store's place as configured.
             overwrite: replace what has another content.
 
         Raises:
@@ -324,9 +330,35 @@ class Store:
                 wanted |= {path: listing[path] for path in tensors}
             layer = Layer(store, link or self._config(store).link, self._progress)
             self._progress.begin("laying out", sum(entry.size for entry in wanted.values()))
-            materialize(store, found.id, wanted, place, layer, overwrite=overwrite)
+            materialize(
+                store,
+                found.id,
+                wanted,
+                place,
+                layer,
+                overwrite=overwrite,
+                own_files=target is not None and link is None,
+            )
             self._progress.end()
             return place.root
+
+    def unpack(self, oid: Oid, archive: Path, folder: Path) -> None:
+        """Have what an archive holds, that `materialize` laid out, as files in a folder.
+
+        Args:
+            oid: the archive's content.
+
+        Raises:
+            LocalChanges: other files stand where its files go, and the folder is not the
+                store's own place.
+            UnsafeArchive, MalformedObject: it cannot be unpacked.
+        """
+        from zoostore.ops.unpacking import unpack_archive
+
+        with errors_named():
+            store = self._opened()
+            is_own = archive.is_relative_to(store.layout.checkouts)
+            unpack_archive(store, oid, archive, folder, is_own=is_own)
 
     def place_of(self, snapshot: Oid) -> Path:
         """Where `materialize` lays a snapshot out if it is not told where."""

@@ -55,6 +55,9 @@ PREFERRED_CHECKPOINTS: Final = ("preqat", "postpruning", "prepruning", "postqat"
 """What a training defaults to: to go on from, the last state before quantization."""
 
 _RECIPE = re.compile(r"recipe(?:[-_](?P<name>.+))?")
+_ENDINGS = (".md", ".yaml")
+"""How names end that were made different by the file's ending; the beginning means the other."""
+
 _CHECKPOINT = re.compile(rf"(?:checkpoint[-_])?(?P<name>{'|'.join(CHECKPOINTS)})(?:\..*)?")
 
 
@@ -95,19 +98,25 @@ def sample_outputs(paths: Collection[str]) -> dict[str, str]:
 
 def recipes(paths: Collection[str]) -> dict[str, str]:
     """The recipes by name: `recipe_original.md` is called `original`, and so is `recipe.md`."""
-    found: dict[str, str] = {}
-    plain = ""
+    plain: list[str] = []
+    named: dict[str, str] = {}
     for path in _playing("recipes", paths):
-        stem = path.rpartition("/")[2].rpartition(".")[0]
-        match = _RECIPE.fullmatch(stem)
-        name = match["name"] if match else stem
-        if name:
-            found.setdefault(name, path)
+        file = path.rpartition("/")[2]
+        match = _RECIPE.fullmatch(file.rpartition(".")[0])
+        if match and not match["name"]:
+            plain.append(path)
         else:
-            plain = plain or path
-    if plain:
-        found = {"recipe" if ORIGINAL in found else ORIGINAL: plain, **found}
-    return found
+            name = match["name"] if match else file.rpartition(".")[0]
+            named[_free(named, name, file, path)] = path
+    found: dict[str, str] = {}
+    for path in plain:
+        found[_free({**found, **named}, ORIGINAL, "recipe", path)] = path
+    return {**found, **named}
+
+
+def _free(taken: Collection[str], *names: str) -> str:
+    """The first of some names that is not taken; the last if all are."""
+    return next((name for name in names if name not in taken), names[-1])
 
 
 def checkpoints(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -138,7 +147,7 @@ def choose(kind: str, value: str, names: Iterable[str]) -> str:
     names = list(names)
     wanted = value.lower()
     found = [name for name in names if name.lower() == wanted] or [
-        name for name in names if name.lower().startswith(wanted)
+        name for name in names if name.lower().startswith(wanted) and not name.endswith(_ENDINGS)
     ]
     if len(found) == 1:
         return found[0]

@@ -76,6 +76,9 @@ class Stub:
     revision: str = ""
     selectors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __reduce__(self) -> tuple[type[Stub], tuple[str, str, dict[str, str]]]:
+        return Stub, (self.name, self.revision, dict(self.selectors))
+
     @property
     def scheme(self) -> str:
         """`zoo` or `hf`."""
@@ -157,7 +160,7 @@ def _parse_selectors(text: str, query: str) -> dict[str, str]:
     selectors: dict[str, str] = {}
     for pair in query.split("&"):
         key, _, value = pair.partition("=")
-        if key not in SELECTORS or not value or key in selectors:
+        if key not in SELECTORS or not value or "?" in value or key in selectors:
             raise InvalidStub(
                 f"{pair!r} in {text!r} is not one of {', '.join(SELECTORS)}, once, with a value.",
                 stub=text,

@@ -21,7 +21,14 @@ from zoostore.compat.objects import (
     is_directory,
 )
 from zoostore.compat.search import ModelArgs, model_args_to_stub, search_models
-from zoostore.compat.utils import DataLoader, Dataset
+from zoostore.compat.utils import (
+    DataLoader,
+    Dataset,
+    load_numpy_list,
+    save_numpy,
+    save_onnx,
+    validate_onnx,
+)
 
 __all__ = [
     "DataLoader",
@@ -35,8 +42,12 @@ __all__ = [
     "SelectDirectory",
     "is_directory",
     "is_stub",
+    "load_numpy_list",
     "model_args_to_stub",
     "parse_zoo_stub",
+    "save_numpy",
+    "save_onnx",
     "search_models",
     "setup_model",
+    "validate_onnx",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from zoostore.errors import UsageError
@@ -21,16 +22,17 @@ def save_onnx(
     Args:
         model: an `onnx.ModelProto`.
         external_data_file: the name of that file, beside the model; None: none is made.
+            Nor is it if all tensors are small.
     """
     onnx = extra("onnx")
-    is_external = external_data_file is not None
-    onnx.save_model(
-        model,
-        os.fspath(model_path),
-        save_as_external_data=is_external,
-        location=external_data_file,
-    )
-    return is_external
+    path = os.path.abspath(model_path)
+    if external_data_file is None:
+        onnx.save_model(model, path)
+        return False
+    data = Path(path).with_name(external_data_file)
+    data.unlink(missing_ok=True)  # onnx would write behind what it holds
+    onnx.save_model(model, path, save_as_external_data=True, location=external_data_file)
+    return data.exists()
 
 
 def validate_onnx(model: Any) -> None:

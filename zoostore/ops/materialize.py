@@ -24,7 +24,8 @@ from zoostore.store.mending import set_aside
 from zoostore.store.objectstore import ObjectStore
 
 _SHOWN = 10
-_PREFIX = ".zoostore-"
+PREFIX = ".zoostore-"
+"""Begins the names of the folders in which files are made ready within others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +63,28 @@ def materialize(
     layer: Layer,
     *,
     overwrite: bool = False,
+    own_files: bool = False,
 ) -> None:
     """Lay out what is not there yet. Each file appears whole or not at all.
 
     Args:
         wanted: what is to be there of the snapshot; its objects are here.
         overwrite: replace files with another content.
+        own_files: make every file one of its own, that can be edited and harms no object.
 
     Raises:
         LocalChanges: something else stands where a file goes; nothing was changed.
         DamagedContent: an object is missing or damaged.
     """
-    remove_abandoned(place.root, _PREFIX)
+    remove_abandoned(place.root, PREFIX)
     file = TrackingFile(place.records)
     tracking = file.read(str(snapshot)) or Tracking({}, 0)
-    alone = to_be_alone(store, wanted, wanted)
-    standing = _Standing(place.root, tracking, alone)
+    alone = set(wanted) if own_files else to_be_alone(store, wanted, wanted)
+    standing = Standing(place.root, tracking, alone)
     for path, entry in wanted.items():
         standing.look_at(path, entry)
-    if standing.others and not (overwrite or place.is_own):
-        raise LocalChanges(
-            f"{place.root} holds other files than the snapshot {snapshot.short} where these go: "
-            f"{', '.join(list(standing.others)[:_SHOWN])}. Nothing was changed.",
-            path=str(place.root),
-            paths=list(standing.others),
-        )
+    if not (overwrite or place.is_own):
+        standing.require_nothing_else()
     laid = _lay(store, place, layer, standing, wanted, alone)
     if (laid or standing.learned) and not store.names.read_only:
         place.records.mkdir(parents=True, exist_ok=True)
@@ -94,8 +92,12 @@ def materialize(
         file.write(str(snapshot), paths)
 
 
-class _Standing:
+class Standing:
     """What stands where files are wanted.
+
+    Args:
+        tracking: what is known of it.
+        alone: paths at which no link to a file counts.
 
     Attributes:
         missing: paths to lay out.
@@ -112,7 +114,18 @@ class _Standing:
         self.others: dict[str, str] = {}
         self.learned: dict[str, Tracked] = {}
 
+    def require_nothing_else(self) -> None:
+        """Refuse to replace anything. Raises `LocalChanges`."""
+        if self.others:
+            raise LocalChanges(
+                f"{self._root} holds other files where those of the model go: "
+                f"{', '.join(list(self.others)[:_SHOWN])}. Nothing was changed.",
+                path=str(self._root),
+                paths=list(self.others),
+            )
+
     def look_at(self, path: str, entry: Entry) -> None:
+        """See what stands at a path, and whether it is what is wanted there."""
         blocker = self._blocker(path)
         found = None if blocker else self._find(path, entry)
         if found is None:
@@ -168,7 +181,7 @@ def _lay(
     store: ObjectStore,
     place: Place,
     layer: Layer,
-    standing: _Standing,
+    standing: Standing,
     wanted: Listing,
     alone: set[str],
 ) -> dict[str, Tracked]:
@@ -176,7 +189,7 @@ def _lay(
     if not standing.missing:
         return {}
     # In the directory itself, for only there it is sure to be the same file system.
-    staging = Staging(place.root, _PREFIX)
+    staging = Staging(place.root, PREFIX)
     laid, gone = {}, set[str]()
     try:
         for path in standing.missing:
@@ -187,7 +200,7 @@ def _lay(
                 layer.lay(entry, staged, staged.parent, alone=path in alone)
             blocker = standing.others.get(path)
             if blocker and blocker not in gone:
-                _make_way(store, place, blocker, staging)
+                make_way(store, place, blocker, staging)
                 gone.add(blocker)
             layer.make_folder(target if staged is None else target.parent)
             if staged is not None:
@@ -198,7 +211,7 @@ def _lay(
     return laid
 
 
-def _make_way(store: ObjectStore, place: Place, path: str, staging: Staging) -> None:
+def make_way(store: ObjectStore, place: Place, path: str, staging: Staging) -> None:
     """Take away what stands there; what somebody changed in the store's folder is kept aside."""
     target = place.root / path
     if not os.path.lexists(target):

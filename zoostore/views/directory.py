@@ -15,7 +15,7 @@ from zoostore.files.disk import errors_named
 from zoostore.roles import ARCHIVE
 from zoostore.views.file import File, copy_whole
 from zoostore.views.trees import LocalTree
-from zoostore.views.unpacking import members_of, unpack_beside
+from zoostore.views.unpacking import members_of
 
 _SHOWN = 10
 
@@ -65,6 +65,10 @@ class Directory(File):
         """Whether it is kept as an archive."""
         return self._files is None and self._at.endswith(ARCHIVE)
 
+    def _key(self) -> tuple[object, ...]:
+        own = None if self._files is None else tuple(file._key() for file in self._files)
+        return (*super()._key(), own)
+
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder, and not an archive."""
@@ -91,14 +95,18 @@ class Directory(File):
 
         For an archive, where it is unpacked: beside it. Raises what `File.path` raises.
         """
+        return str(self._lay())
+
+    def _lay(self) -> Path:
+        """Have all it holds laid out; the folder."""
         if self._files is not None:
             for file in self._files:
                 _ = file.path
         elif self.is_archive and not self._is_packed:
-            return str(self._open()._tree.root)
+            return self._open()._tree.root
         else:
             self._tree.lay([self._at])
-        return str(self._tree.root / self._at)
+        return self._tree.root / self._at
 
     @property
     def url(self) -> str | None:
@@ -158,9 +166,7 @@ class Directory(File):
 
     def __contains__(self, item: object) -> bool:
         files = self.files
-        if isinstance(item, File):
-            return any(file.is_same(item) for file in files)
-        return any(file.name == item for file in files)
+        return any(item in (file, file.name) for file in files)
 
     def __iter__(self) -> Iterator[File]:
         return iter(self.files)
@@ -176,8 +182,8 @@ class Directory(File):
 
     def _copy_into(self, target: Path, *, overwrite: bool) -> None:
         """Copy what it holds into a folder; all that can stand in the way is looked at first."""
-        source = Path(self.path)
         names = [name for name, _ in all_files(self)]
+        source = self._lay()
         found = [name for name in names if os.path.lexists(target / name)]
         if found and not overwrite:
             raise LocalChanges(
@@ -239,7 +245,7 @@ class Directory(File):
         archive = self.own_path()
         parent = Path(extract_directory) if extract_directory is not None else archive.parent
         folder = parent / self.name.removesuffix(ARCHIVE)
-        unpack_beside(archive, folder)
+        self._tree.unpack(self._at, folder)
         names = dict.fromkeys(item.path.split("/")[0] for item in members_of(archive))
         self._is_packed = False
         self._become(folder, [_as_directory(File(name, folder / name)) for name in names])
@@ -251,9 +257,13 @@ class Directory(File):
 
     def _open(self) -> Directory:
         """The folder that an archive is unpacked to."""
-        archive = self.own_path()
+        archive = self._tree.root / self._at
         folder = archive.with_name(archive.name.removesuffix(ARCHIVE))
-        unpack_beside(archive, folder)
+        is_local = isinstance(self._tree, LocalTree)
+        if is_local and folder.is_dir() and not archive.exists():
+            return Directory._in(LocalTree(folder), "")  # it was unpacked, and then removed
+        self._tree.lay([self._at])
+        self._tree.unpack(self._at, folder)
         return Directory._in(LocalTree(folder), "")
 
     def _repr_html_(self) -> str:

@@ -73,10 +73,6 @@ class File:
         self._tree.lay([self._at])
         return self._tree.root / self._at
 
-    def is_same(self, other: File) -> bool:
-        """Whether another view is of the same path of the same tree."""
-        return (self._at, self._tree.root) == (other._at, other._tree.root)
-
     @property
     def url(self) -> str | None:
         """Where it can be fetched; None if no remote that can be asked has it.
@@ -104,6 +100,11 @@ class File:
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder, and not a file or an archive."""
+        return False
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is kept in an archive that stands for it."""
         return False
 
     @property
@@ -165,7 +166,7 @@ class File:
         """
         from zoostore.views.validation import is_loadable
 
-        return is_loadable(self.path, strict=strict_mode)
+        return is_loadable(self.path, self.name, strict=strict_mode)
 
     @classmethod
     def from_dict(
@@ -173,6 +174,15 @@ class File:
     ) -> Self:
         """A file from SparseZoo's description of one: `display_name`, `path` and `url`."""
         return cls(file["display_name"], file.get("path"), file.get("url"), parent_directory)
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self._tree.root, self._at)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, File) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self._tree.root, self._at))
 
     def __repr__(self) -> str:
         return f"File(name={self.name})"

@@ -259,14 +259,19 @@ class Model(Directory):
     def path(self) -> str:
         """Its folder on this machine, after all of it was fetched and laid out.
 
+        What is kept in archives is unpacked beside them, if that can be written there.
+
         Raises:
             NeededNetwork: offline, and some of it is not here.
             LocalChanges: other files stand where its files go.
         """
-        self._tree.lay([""])
-        if isinstance(self.onnx_model, PackedOnnx):
-            _ = self.onnx_model.path
-        return str(self._tree.root)
+        root = self._lay()
+        if os.access(root, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            for value in list(self.available.values()):
+                for file in value.values() if isinstance(value, dict) else (value,):
+                    if file.is_archive:
+                        _ = file.path
+        return str(root)
 
     def download(
         self,

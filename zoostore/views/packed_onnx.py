@@ -12,7 +12,6 @@ from zoostore.ops.status import content_oid
 from zoostore.roles import ARCHIVE
 from zoostore.views.file import File
 from zoostore.views.trees import Tree
-from zoostore.views.unpacking import unpack_beside
 
 
 class PackedOnnx(File):
@@ -25,11 +24,15 @@ class PackedOnnx(File):
     @property
     def path(self) -> str:
         archive = self.own_path()
-        unpack_beside(archive, archive.parent)
+        self._tree.unpack(self._at, archive.parent)
         target = archive.with_name(self.name)
         if not target.is_file():
             raise UnknownPath(f"{archive} holds no {self.name}.", path=str(archive))
         return str(target)
+
+    @property
+    def is_archive(self) -> bool:
+        return True
 
     @property
     def size(self) -> int:

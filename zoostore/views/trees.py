@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from zoostore.api import Store
 from zoostore.digest import Oid
@@ -20,6 +20,7 @@ from zoostore.objects.tree import Kind
 from zoostore.ops.browse import Contents
 from zoostore.ops.status import content_oid
 from zoostore.roles import left_out
+from zoostore.views.unpacking import unpack_beside
 
 
 class Tree(Protocol):
@@ -37,6 +38,14 @@ class Tree(Protocol):
 
     def lay(self, paths: Iterable[str]) -> None:
         """Have the files at and below some paths below `root`."""
+
+    def unpack(self, path: str, folder: Path) -> None:
+        """Have what an archive, which was laid out, holds as files in a folder.
+
+        Raises:
+            LocalChanges: other files stand where its files go.
+            UnsafeArchive, MalformedObject: it cannot be unpacked.
+        """
 
     def size(self, path: str) -> int:
         """A file's size, or that of all files below a folder, in bytes."""
@@ -90,6 +99,9 @@ class LocalTree:
             if not (self.root / path).exists():
                 raise UnknownPath(f"{self.root / path} does not exist.", path=str(self.root / path))
 
+    def unpack(self, path: str, folder: Path) -> None:
+        unpack_beside(self.root / path, folder)
+
     def size(self, path: str) -> int:
         try:
             if (self.root / path).is_dir():
@@ -142,6 +154,10 @@ class SnapshotTree:
         self.directory = directory
         self._laid: dict[str, tuple[int, int, int]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = (self.store, self.stub, self.id, dict(self.selectors), self.directory)
+        return SnapshotTree, own
+
     @property
     def pinned(self) -> str:
         """A stub that means this snapshot, always."""
@@ -191,6 +207,9 @@ class SnapshotTree:
             return
         self.store.materialize(self.pinned, wanted, self.directory)
         self._laid |= {path: _stamp(folder + path) for path in wanted}
+
+    def unpack(self, path: str, folder: Path) -> None:
+        self.store.unpack(self._file(path), self.root / path, folder)
 
     def size(self, path: str) -> int:
         found = reaching(self.listing, [path])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,9 @@ def save_outputs(model: Model, engine: str) -> Path:
             stem = Path(file.name).stem.replace("inp", "out")
             members.append((f"{stem}.npz", Path(save_numpy(arrays, scratch, stem))))
         pack(members, archive, top=name)
+    folder = tree.root / name
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)  # what an earlier archive held
     vars(model).pop("sample_outputs", None)  # there is one more now
     return archive
 

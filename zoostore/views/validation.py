@@ -19,10 +19,11 @@ _IMAGES = {
 """How images of a kind begin."""
 
 
-def is_loadable(path: str, *, strict: bool) -> bool:
+def is_loadable(path: str, name: str, *, strict: bool) -> bool:
     """Whether a file can be loaded; True for kinds of files that nothing is known of.
 
     Args:
+        name: what it is called, which says what it should be.
         strict: raise instead of saying False.
 
     Raises:
@@ -30,7 +31,7 @@ def is_loadable(path: str, *, strict: bool) -> bool:
         MissingExtra: an optional package is needed to know.
     """
     try:
-        _check(path, os.path.splitext(path)[1].lower())
+        _check(path, os.path.splitext(name)[1].lower())
     except MalformedObject:
         if strict:
             raise

@@ -1,4 +1,4 @@
-"""`sparsezoo.model`: models, their names, and folders that are to become models."""
+"""`sparsezoo.model.utils`: models' names, and folders that are to become models."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from zoostore.errors import DirectoryNotEmpty, InvalidStub, UnknownPath, UsageEr
 from zoostore.files.disk import errors_named
 from zoostore.stubs import parse_stub
 from zoostore.views.directory import Directory
-from zoostore.views.facts import ModelResult
 from zoostore.views.file import File
-from zoostore.views.model import Model
+from zoostore.views.packed_onnx import PackedOnnx
 from zoostore.views.select import Recipes
+from zoostore.views.unpacking import members_of
 
 __all__ = [
     "ZOO_STUB_PREFIX",
-    "Model",
-    "ModelResult",
     "is_stub",
     "parse_zoo_stub",
     "setup_model",
@@ -139,10 +137,8 @@ def _copy_as_folder(given: Pointer | Sequence[Pointer] | None, target: Path) -> 
 
 def _copy_onnx(given: Pointer, root: Path) -> None:
     (path,) = _paths(given)
-    archive = path.with_name(path.name + ".tar.gz")
-    if archive.exists():
-        from zoostore.views.unpacking import members_of
-
+    if isinstance(given, PackedOnnx):
+        archive = given.own_path()
         for name in (archive.name, *(member.path for member in members_of(archive))):
             _copy(path.with_name(name), root / name)
     else:
