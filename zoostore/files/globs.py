@@ -17,8 +17,8 @@ _SPECIAL = re.compile(r"([\\*?\[\]!#])")
 
 def exact(path: str) -> str:
     """The glob that fits one path only, and what is below it."""
-    escaped = _SPECIAL.sub(r"\\\1", path)
-    return "/" + re.sub(r" (?= *$)", r"\\ ", escaped)
+    # In brackets, for white space at the end of a pattern is taken away.
+    return "/" + re.sub(r"\s", r"[\g<0>]", _SPECIAL.sub(r"\\\1", path))
 
 
 def selector(include: Sequence[str], exclude: Sequence[str]) -> Selector:
