@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoostore.api import Store
 from zoostore.digest import Oid
 from zoostore.errors import InvalidStub, UnknownPath, UsageError
+from zoostore.files.disk import errors_named
 from zoostore.roles import ARCHIVE, ROLES, playing, sample_outputs
 from zoostore.stubs import Stub, parse_stub
 from zoostore.views.directory import Directory
@@ -72,6 +73,8 @@ class Model(Directory):
         *,
         store: Store | None = None,
     ) -> None:
+        if not isinstance(source, str | os.PathLike):
+            raise UsageError(f"{source!r} is no stub and no path.")
         stub = None if isinstance(source, os.PathLike) else _stub_of(source)
         if stub is None:
             self._be_directory(source, download_path)
@@ -100,12 +103,14 @@ class Model(Directory):
     def _be_directory(self, path: str | os.PathLike[str], download_path: object) -> None:
         if download_path is not None:
             raise UsageError(f"{path} is a folder: it is there, and download_path has no meaning.")
-        root = Path(path).expanduser()
-        if not root.is_dir() or not any(root.iterdir()):
+        root = Path(os.path.abspath(Path(path).expanduser()))
+        with errors_named():
+            is_model = root.is_dir() and any(root.iterdir())
+        if not is_model:
             what = "is empty" if root.is_dir() else "is no folder"
             raise UnknownPath(f"{root} {what}, and no model.", path=str(root))
         self.source = os.fspath(path)
-        self.name = Path(os.path.abspath(root)).name
+        self.name = root.name
         self._stub = None
         self._tree = LocalTree(root)
         self._at, self._url = "", None
@@ -127,7 +132,7 @@ class Model(Directory):
     @property
     def parent_directory(self) -> str:
         """The folder that its folder is in."""
-        return str(Path(os.path.abspath(self._tree.root)).parent)
+        return str(self._tree.root.parent)
 
     @property
     def compressed_size(self) -> int:
