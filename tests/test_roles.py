@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +17,16 @@ from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.roles import checkpoints, choose, left_out, playing, recipes, sample_outputs
 
 FILE = Entry(Kind.FILE, 1, link_entry("x").oid)
+RECIPES = st.builds(
+    "{}{}.{}".format,
+    st.sampled_from(["", "recipe/"]),
+    st.sampled_from(
+        ["recipe", "recipe_original", "recipe_a", "recipe_ab", "recipe-A", "recipe_recipe"]
+    ),
+    st.sampled_from(["md", "yaml"]),
+)
+STEPS = ("a", "b", "c")
+PATHS = st.lists(st.sampled_from(STEPS), min_size=1, max_size=3).map("/".join)
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -101,6 +115,19 @@ def test_selectors_leave_out_the_others() -> None:
     assert left_out(paths, {"recipe_type": "b", "deployment": "default"}) == {"recipe_a.md"}
 
 
+@given(st.sets(RECIPES, min_size=1))
+def test_every_name_of_a_recipe_chooses_it_and_what_is_left_is_called_so(paths: set[str]) -> None:
+    for name, path in recipes(paths).items():
+        left = recipes(paths - left_out(paths, {"recipe": name}))
+
+        assert left == {name: path}
+
+
+@given(st.lists(st.sampled_from(["a", "A", "ab", "AB", "b.md", "b"]), min_size=1, unique=True))
+def test_a_name_means_itself_whatever_others_there_are(names: list[str]) -> None:
+    assert [choose("recipe", name, names) for name in names] == names
+
+
 def test_a_link_brings_along_what_it_leads_to() -> None:
     listing = {
         "a/b": link_entry("../c/d"),
@@ -129,3 +156,105 @@ def test_an_exact_glob_fits_one_path(parts: list[str], other: str) -> None:
     assert not fits(f"x{path}", Kind.FILE)
     assert fits(other, Kind.FILE) == (other == path)
     assert fits(f"{other}/{path}", Kind.FILE) == f"{other}/{path}".startswith(f"{path}/")
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> dict[str, Entry]:
+    """Files and links, none below a file, and no link to a later one, so that none goes round."""
+    found: dict[str, Entry] = {}
+    for path in draw(st.lists(PATHS, unique=True, max_size=8)):
+        parents = {path[:at] for at, character in enumerate(path) if character == "/"}
+        if parents & found.keys() or any(other.startswith(path + "/") for other in found):
+            continue
+        aims = [other for other in found if not other.startswith(path + "/")] + ["nowhere"]
+        aims += [posixpath.dirname(aim) for aim in aims if "/" in aim]
+        aims += [f"{aim}/{step}" for aim in aims for step in STEPS]
+        target = draw(st.none() | st.sampled_from(aims))
+        is_above = target is not None and f"{path}/".startswith(f"{target}/")
+        start = posixpath.dirname(path) or "."
+        link = link_entry(posixpath.relpath(target, start)) if target and not is_above else FILE
+        found[path] = link
+    return found
+
+
+def ends(listing: Mapping[str, Entry], path: str) -> tuple[str, set[str]]:
+    """Where a path leads as a file system goes, name by name; and the links on the way."""
+    left, at, met = path.split("/"), "", set[str]()
+    while left:
+        step = left.pop(0)
+        at = posixpath.normpath(posixpath.join(at, step))
+        entry = listing.get(at)
+        if entry is not None and entry.kind is Kind.LINK:
+            met.add(at)
+            left, at = [*entry.target.split("/"), *left], posixpath.dirname(at)
+    return at, met
+
+
+def reached(listing: Mapping[str, Entry], paths: list[str]) -> set[str]:
+    """The same as `reaching`, said more simply."""
+    found: set[str] = set()
+    pending = list(paths)
+    while pending:
+        at, met = ends(listing, pending.pop())
+        new = met.union(path for path in listing if f"{path}/".startswith(f"{at}/")) - found
+        found |= new
+        pending += [path for path in new if listing[path].kind is Kind.LINK]
+    return found
+
+
+@given(listings(), st.lists(PATHS, max_size=3))
+def test_what_is_reached_is_what_a_file_system_would_reach(
+    listing: dict[str, Entry], paths: list[str]
+) -> None:
+    assert reaching(listing, paths).keys() == reached(listing, paths)
+
+
+class Patient(dict[str, Entry]):
+    """A listing that is asked for an entry a thousand times, and no more."""
+
+    asked = 0
+
+    def get(self, path: str, default: Any = None) -> Any:
+        self.asked += 1
+        assert self.asked < 1000
+        return super().get(path, default)
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"k": "k"},
+        {"k": "l", "l": "k"},
+        {"k": "l/x", "l": "l"},
+        {"k": "l/x", "l": "m", "m": "l"},
+        {"k": "l/x", "l": "l/y"},
+        {"k": "l/x", "l": "m/y", "m": "l/z"},
+    ],
+    ids=str,
+)
+def test_links_that_go_round_come_to_an_end(links: dict[str, str]) -> None:
+    """A snapshot may hold them, and whoever made it may mean harm."""
+    listing = Patient({path: link_entry(target) for path, target in links.items()})
+
+    assert "k" in reaching(listing, ["k"])
+    assert reaching(listing, [""]).keys() == links.keys()
+
+
+@given(NAMES, st.sampled_from(["", " ", "\t", "\\", "*", "?", "x", ".", "\u3000"]))
+def test_an_exact_glob_fits_none_of_the_names_beside_it(name: str, more: str) -> None:
+    siblings = {name + more, more + name, name.strip(), name.swapcase(), name[1:], name[:-1]}
+    siblings |= {name.replace(character, "x") for character in name} | {"x", "x" * len(name)}
+    siblings -= {f"{name}\n"}  # see below
+    fits = selector([exact(f"folder/{name}")], [])
+
+    fitting = [other for other in siblings | {name} if fits(f"folder/{other}", Kind.FILE)]
+
+    assert fitting == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "a ", "a\\", "[a]"])
+def test_an_exact_glob_sees_the_end_of_a_line_in_a_name(name: str) -> None:
+    fits = selector([exact(name)], [])
+
+    assert fits(name, Kind.FILE)
+    assert not fits(f"{name}\n", Kind.FILE)

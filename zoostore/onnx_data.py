@@ -32,6 +32,8 @@ _LOCATION = b"location"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 _MAX_LOCATION_BYTES = 4096
+_MAX_FIELDS = 1_000_000
+"""More than the largest models have; what is none must not be read byte by byte."""
 
 
 def external_data(model: BinaryIO, size: int) -> set[str]:
@@ -45,66 +47,74 @@ def external_data(model: BinaryIO, size: int) -> set[str]:
         What was found; of a file that is no ONNX model, what could be read of it.
     """
     found: set[str] = set()
+    messages = _Messages(model)
     pending = [(_MODEL, 0, size)]
-    try:
-        while pending:
-            kind, start, end = pending.pop()
+    while pending and messages.left:
+        kind, start, end = pending.pop()
+        try:
             if kind == _ENTRY:
-                found.update(_location(model, start, end))
+                found.update(messages.location(start, end))
                 continue
-            for field, at, length in _fields(model, start, end):
+            for field, at, length in messages.fields(start, end):
                 below = _BELOW[kind].get(field)
                 if below is not None:
                     pending.append((below, at, at + length))
-    except (ValueError, EOFError):
-        pass
+        except (ValueError, EOFError):
+            continue  # what is broken here says nothing of the rest
     return found
 
 
-def _location(model: BinaryIO, start: int, end: int) -> Iterator[str]:
-    parts = {field: (at, length) for field, at, length in _fields(model, start, end)}
-    if parts.keys() != {_KEY, _VALUE} or parts[_VALUE][1] > _MAX_LOCATION_BYTES:
-        return
-    if _read(model, *parts[_KEY]) == _LOCATION:
-        yield _read(model, *parts[_VALUE]).decode("utf-8")
+class _Messages:
+    """Reads the messages of a file, as many fields as there may be in a model."""
 
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = _MAX_FIELDS
 
-def _fields(model: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a message that hold bytes: number, offset and length."""
-    at = start
-    while at < end:
-        model.seek(at)
-        tag = _varint(model)
-        field, wire = tag >> 3, tag & 7
-        length = {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
-        if wire == _VARINT:
-            _varint(model)
-        elif wire == _BYTES:
-            length = _varint(model)
-        elif not length:
-            raise ValueError("no wire type of a message")
-        at = model.tell()
-        if at + length > end:
-            raise ValueError("a field is longer than its message")
-        if wire == _BYTES:
-            yield field, at, length
-        at += length
+    def location(self, start: int, end: int) -> Iterator[str]:
+        """The value of an entry whose key says that it is a location."""
+        parts = {field: (at, length) for field, at, length in self.fields(start, end)}
+        key, value = parts.get(_KEY), parts.get(_VALUE)
+        if key is None or value is None or key[1] != len(_LOCATION):
+            return
+        if value[1] <= _MAX_LOCATION_BYTES and self._read(*key) == _LOCATION:
+            yield self._read(*value).decode("utf-8")
 
+    def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The fields of a message that hold bytes: number, offset and length."""
+        at = start
+        while at < end and self.left:
+            self.left -= 1
+            self._file.seek(at)
+            tag = self._varint()
+            field, wire = tag >> 3, tag & 7
+            length = {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
+            if wire == _VARINT:
+                self._varint()
+            elif wire == _BYTES:
+                length = self._varint()
+            elif not length:
+                raise ValueError("no wire type of a message")
+            at = self._file.tell()
+            if at + length > end or not field:
+                raise ValueError("a field is longer than its message, or has no number")
+            if wire == _BYTES:
+                yield field, at, length
+            at += length
 
-def _varint(model: BinaryIO) -> int:
-    value = 0
-    for position in range(_MAX_VARINT_BYTES):
-        byte = _read(model, None, 1)[0]
-        value |= (byte & 0x7F) << (7 * position)
-        if byte < 0x80:
-            return value
-    raise ValueError("a number is too long")
+    def _varint(self) -> int:
+        value = 0
+        for position in range(_MAX_VARINT_BYTES):
+            byte = self._read(None, 1)[0]
+            value |= (byte & 0x7F) << (7 * position)
+            if byte < 0x80:
+                return value
+        raise ValueError("a number is too long")
 
-
-def _read(model: BinaryIO, at: int | None, length: int) -> bytes:
-    if at is not None:
-        model.seek(at)
-    data = model.read(length)
-    if len(data) < length:
-        raise EOFError
-    return data
+    def _read(self, at: int | None, length: int) -> bytes:
+        if at is not None:
+            self._file.seek(at)
+        data = self._file.read(length)
+        if len(data) < length:
+            raise EOFError
+        return data

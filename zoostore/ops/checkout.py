@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from zoostore.ops.laying import Layer, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pull import Pulled
 from zoostore.ops.status import tracking_of
-from zoostore.ops.tracking import Tracked, Tracking
+from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
@@ -124,7 +125,8 @@ def checkout(
     def record(new: WorkingDirectory, paths: Mapping[str, Tracked]) -> None:
         new.record(_state(store, found, options, layer.mode), dict(sorted(paths.items())))
 
-    alone = to_be_alone(store, wanted, todo.write)
+    alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
+    _lay_again(directory, todo, alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
     if directory.exists():
         record(working, _update(layer, working, todo, alone, force=options.force))
@@ -206,6 +208,16 @@ def _state(store: ObjectStore, found: Found, options: CheckoutOptions, mode: str
         tuple(options.include),
         tuple(options.exclude),
     )
+
+
+def _lay_again(directory: Path, todo: Plan, alone: set[str]) -> None:
+    """Plan to replace the links at paths where no link may be any more."""
+    for path in alone & todo.keep.keys():
+        kept = todo.keep[path]
+        status = os.lstat(directory / path)
+        if kept.stamp != NO_STAMP and (stat.S_ISLNK(status.st_mode) or status.st_nlink > 1):
+            todo.write[path] = todo.keep.pop(path).entry
+            todo.seen[path] = kept
 
 
 def _create(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from zoostore.errors import UnknownChoice
+from zoostore.errors import UnknownChoice, UnknownPath
 from zoostore.roles import (
     ARCHIVE,
     ORIGINAL,
@@ -64,16 +66,22 @@ class SelectDirectory(Directory):
         chosen = next((name for name in PREFERRED_CHECKPOINTS if name in choices), None)
         return choices[chosen] if chosen else next(iter(choices.values()))
 
-    def __getitem__(self, name: str) -> Directory:
-        """The checkpoint or the deployment of a name. Raises `UnknownChoice`."""
+    def __getitem__(self, name: str) -> Any:
+        """The checkpoint or the deployment of a name, a `Directory`; else the file of a name.
+
+        Raises:
+            UnknownChoice: there is neither.
+        """
         choices = self._choices()
-        if name not in choices:
-            raise UnknownChoice(
-                f"{self.name} has no {name!r}; there are: {', '.join(choices)}.",
-                value=name,
-                names=list(choices),
-            )
-        return choices[name]
+        if name in choices:
+            return choices[name]
+        with contextlib.suppress(UnknownPath):
+            return super().__getitem__(name)
+        raise UnknownChoice(
+            f"{self.name} has no {name!r}; there are: {', '.join(choices)}.",
+            value=name,
+            names=list(choices),
+        )
 
     @property
     def _is_training(self) -> bool:
