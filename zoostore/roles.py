@@ -145,6 +145,8 @@ def choose(kind: str, value: str, names: Iterable[str]) -> str:
         Ambiguous: more than one does, and none is the value itself.
     """
     names = list(names)
+    if value in names:
+        return value
     wanted = value.lower()
     found = [name for name in names if name.lower() == wanted] or [
         name for name in names if name.lower().startswith(wanted) and not name.endswith(_ENDINGS)

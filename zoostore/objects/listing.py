@@ -20,6 +20,9 @@ Listing = Mapping[str, Entry]
 MAX_ENTRIES = 10_000_000
 """A bound on what a small, deeply shared tree can be made to unfold into."""
 
+MAX_LINKS = 40
+"""How many links are followed one after the other, as Linux does it: they may go round."""
+
 EMPTY_TREE_BYTES = encode_tree({})
 EMPTY_TREE = tree_oid(EMPTY_TREE_BYTES)
 EMPTY_DIRECTORY = Entry(Kind.DIRECTORY, 0, EMPTY_TREE)
@@ -129,16 +132,19 @@ def reaching(listing: Listing, paths: Iterable[str]) -> dict[str, Entry]:
         paths: of files, links or folders; the empty path is the whole.
     """
     found: dict[str, Entry] = {}
-    pending = list(paths)
+    pending = [(path, 0) for path in paths]
     while pending:
-        wanted = pending.pop()
+        wanted, hops = pending.pop()
+        if hops > MAX_LINKS:
+            continue
         here = _at_or_below(listing, wanted)
-        pending.extend(() if here else _through_link(listing, wanted))
+        if not here:
+            pending.extend((path, hops + 1) for path in _through_link(listing, wanted))
         for path, entry in here:
             if path not in found:
                 found[path] = entry
                 if entry.kind is Kind.LINK:
-                    pending.append(_link_end(path, entry.target))
+                    pending.append((_link_end(path, entry.target), hops + 1))
     return found
 
 
