@@ -107,7 +107,7 @@ def recipes(paths: Collection[str]) -> dict[str, str]:
             plain.append(path)
         else:
             name = match["name"] if match else file.rpartition(".")[0]
-            named[_free(named, name, file, path)] = path
+            named[_free(named, name, file, path, f"./{path}")] = path
     found: dict[str, str] = {}
     for path in plain:
         found[_free({**found, **named}, ORIGINAL, "recipe", path)] = path
