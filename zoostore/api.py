@@ -423,8 +423,8 @@ class Store:
         if unknown:
             raise UsageError(f"Stubs have no {', '.join(sorted(unknown))}; they have {FACETS}.")
         with errors_named(), self._sources() as sources:
-            names = self._named() if self._layout().exists() else None
-            return search(names, sources, Query(facets, text.split(), tag))
+            store = self._opened() if self._layout().exists() else None
+            return search(store, sources, Query(facets, text.split(), tag))
 
     def snapshots(self) -> list[Model]:
         """Every model here, with the snapshot it points to."""

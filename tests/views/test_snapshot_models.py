@@ -1186,6 +1186,31 @@ def test_a_choice_that_fits_nothing_or_two_is_an_error(
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ["recipe_original.md", "recipe_transfer.md"],
+        ["recipe.md", "recipe_transfer.md"],
+        ["recipe.md", "recipe_original.md"],
+        ["recipe.md", "recipe.yaml"],
+        ["recipe_a.md", "recipe_a.yaml"],
+        ["recipe/recipe_a.md", "recipe_a.md"],
+    ],
+    ids=" ".join,
+)
+def test_every_recipe_that_is_available_can_be_chosen_in_a_stub(
+    store: Store, lay: LayOut, names: list[str]
+) -> None:
+    store.add(lay("several", {name: name.encode() for name in names}), STUB)
+    whole = Model(STUB, store=store).recipes
+    assert len(whole.available) == len(names)
+
+    for name in whole.available:
+        chosen = Model(f"{STUB}?recipe={name}", store=store).recipes
+        assert read(chosen.default) == read(whole[name])
+        assert len(chosen.files) == 1
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "?checkpoint=last",

@@ -25,6 +25,11 @@ def say(text: str = "") -> None:
         click.echo(text, err=True, color=_colour(sys.stderr))
 
 
+def warn(text: str) -> None:
+    """What is missing from the data: on stderr, and said whatever the options are."""
+    click.echo(text, err=True, color=_colour(sys.stderr))
+
+
 def line(text: str = "") -> None:
     """A line of data."""
     click.echo(text, color=_colour(sys.stdout))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zoostore.digest import Oid
 from zoostore.errors import ZooError
 from zoostore.ops.asking import Sources
 from zoostore.sources.base import Known
-from zoostore.store.names import Names
+from zoostore.store.objectstore import ObjectStore
 from zoostore.stubs import parse_stub
 
 
@@ -20,15 +20,16 @@ class Hit:
     Attributes:
         stub: its full name.
         snapshot: what the name means: here, if it is here, else at the source.
-        files, size: what that holds; `size` in bytes.
+        files, size: what that holds; `size` in bytes. None where only the source could say:
+            a catalog counts what a name means, and not its older tags.
         tags: its other snapshots that have names.
         source: who has it; empty for what is here.
     """
 
     stub: str
     snapshot: Oid
-    files: int
-    size: int
+    files: int | None
+    size: int | None
     tags: Mapping[str, Oid] = field(default_factory=dict)
     source: str = ""
 
@@ -73,19 +74,17 @@ class Query:
         return all(parts.get(name) == value for name, value in self.facets.items())
 
 
-def search(names: Names | None, sources: Sources, query: Query) -> Search:
+def search(store: ObjectStore | None, sources: Sources, query: Query) -> Search:
     """Look through the store, if there is one, and then through the catalogs of all sources."""
     found: dict[str, Hit] = {}
     unread: dict[str, ZooError] = {}
-    for stub, record in names.refs().items() if names else ():
-        if names and query.fits(stub):
-            hit = Hit(stub, record.snapshot, record.files, record.size, names.tags(stub))
-            _take(found, hit, query.tag)
+    for hit in _hits_here(store, query) if store else ():
+        _take(found, hit, query.tag)
     for source in sources.usable():
         try:
             for known in source.models():
                 if query.fits(known.stub):
-                    _take(found, _hit_of(known, source.name), query.tag)
+                    _take(found, _hit_of(known, source.name, query.tag), query.tag)
         except ZooError as error:
             unread[source.name] = error
     usable = sources.usable()
@@ -93,8 +92,22 @@ def search(names: Names | None, sources: Sources, query: Query) -> Search:
     return Search(tuple(found[stub] for stub in sorted(found)), not_asked, unread)
 
 
-def _hit_of(known: Known, source: str) -> Hit:
-    return Hit(known.stub, known.snapshot, known.files, known.size, known.tags, source)
+def _hits_here(store: ObjectStore, query: Query) -> Iterator[Hit]:
+    for stub, record in store.names.refs().items():
+        if not query.fits(stub):
+            continue
+        tags = store.names.tags(stub)
+        files, size = record.files, record.size
+        if query.tag in tags:
+            tagged = store.snapshot(tags[query.tag])
+            files, size = tagged.files, tagged.size
+        yield Hit(stub, record.snapshot, files, size, tags)
+
+
+def _hit_of(known: Known, source: str, tag: str) -> Hit:
+    is_other = tag in known.tags and known.tags[tag] != known.snapshot
+    files, size = (None, None) if is_other else (known.files, known.size)
+    return Hit(known.stub, known.snapshot, files, size, known.tags, source)
 
 
 def _take(found: dict[str, Hit], hit: Hit, tag: str) -> None:

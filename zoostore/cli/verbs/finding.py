@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoostore.cli.output import print_json, printable, say, table
+from zoostore.cli.output import print_json, printable, say, table, warn
 from zoostore.cli.settings import common_options, settings
 from zoostore.stubs import FACETS
 from zoostore.units import human_size
@@ -45,7 +45,7 @@ def search(text: tuple[str, ...], release_version: str, **facets: str | None) ->
         if not found.hits:
             say("no model found")
     for name, error in found.unread.items():
-        say(f"{name} was not searched: {printable(error.message)}")
+        warn(f"{name} was not searched: {printable(error.message)}")
     if found.not_asked:
         say(f"offline, so not searched: {', '.join(found.not_asked)}")
     return _IN_PART if found.unread else 0
@@ -65,4 +65,6 @@ def _as_json(hit: Hit) -> dict[str, object]:
 
 def _as_row(hit: Hit) -> tuple[str, ...]:
     where = "here" if hit.is_here else hit.source
-    return (hit.snapshot.short, str(hit.files), human_size(hit.size), where, hit.stub)
+    files = "-" if hit.files is None else str(hit.files)
+    size = "-" if hit.size is None else human_size(hit.size)
+    return (hit.snapshot.short, files, size, where, hit.stub)
