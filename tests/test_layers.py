@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 ONLY_IMPORTERS = {
     "blake3": ("zoostore.digest",),
+    "hashlib": ("zoostore.digest",),
     "lmdb": ("zoostore.store.index",),
     "requests": ("zoostore.transport.http",),
     "click": ("zoostore.cli",),

@@ -1,14 +1,16 @@
-"""Content ids: the only importer of blake3.
+"""Content ids and digests: the only importer of blake3 and hashlib.
 
 An object's id is the BLAKE3-256 of its raw content. Trees and snapshots are
 hashed in BLAKE3's derive_key mode under a context of their own, so that no file
-can be made that has the id of a tree.
+can be made that has the id of a tree. What others call a content by is a digest.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Protocol, Self
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, Self
 
 from blake3 import blake3
 
@@ -62,6 +64,44 @@ class Oid(bytes):
         return self.hex()[:12]
 
 
+BLAKE3: Final = "blake3"
+SHA256: Final = "sha256"
+GIT_BLOB: Final = "git-sha1"
+"""The id that Git gives a file: SHA-1 over `blob SIZE NUL` and the content."""
+
+DIGEST_BYTES: Final[Mapping[str, int]] = MappingProxyType({BLAKE3: 32, SHA256: 32, GIT_BLOB: 20})
+"""The algorithms of digests that are known, and how long theirs are."""
+
+
+class Digest(NamedTuple):
+    """What somebody calls a content by. `value` has the length that its algorithm gives."""
+
+    algorithm: str
+    value: bytes
+
+    @classmethod
+    def parse(cls, algorithm: str, text: str) -> Self:
+        """The digest that hex digits, of either case, write.
+
+        Raises:
+            UsageError: the algorithm is not known, or the digits are not those of a digest.
+        """
+        length = DIGEST_BYTES.get(algorithm)
+        if length is None:
+            raise UsageError(f"{algorithm!r} is none of {', '.join(DIGEST_BYTES)}.")
+        if len(text) != 2 * length or not _HEX_DIGITS.issuperset(text.lower()):
+            raise UsageError(f"A {algorithm} digest has {2 * length} hex digits, not {text!r}.")
+        return cls(algorithm, bytes.fromhex(text))
+
+    @classmethod
+    def of_oid(cls, oid: Oid) -> Self:
+        """An oid, which is the BLAKE3 of its blob, as a digest."""
+        return cls(BLAKE3, bytes(oid))
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value.hex()}"
+
+
 class Hasher:
     """BLAKE3 over bytes that arrive in pieces."""
 
@@ -77,6 +117,46 @@ class Hasher:
 
     def oid(self) -> Oid:
         return Oid(self._state.digest())
+
+
+class DigestHasher:
+    """Several digests of bytes that arrive in pieces, BLAKE3 always among them.
+
+    Args:
+        algorithms: which, of `DIGEST_BYTES`.
+        size: of the whole, in bytes; None if it is not known, and then there is no Git id.
+    """
+
+    def __init__(self, algorithms: Iterable[str] = (), size: int | None = None) -> None:
+        # Imported here: it loads OpenSSL, and most commands need no other digest.
+        import hashlib
+
+        self._blake3 = Hasher(parallel=size is None or size >= _PARALLEL_FROM)
+        self._others = {}
+        wanted = frozenset(algorithms)
+        if SHA256 in wanted:
+            self._others[SHA256] = hashlib.sha256()
+        if GIT_BLOB in wanted and size is not None:
+            self._others[GIT_BLOB] = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._blake3.update(data)
+        for state in self._others.values():
+            state.update(data)
+
+    @property
+    def size(self) -> int:
+        """Bytes hashed so far."""
+        return self._blake3.size
+
+    def oid(self) -> Oid:
+        return self._blake3.oid()
+
+    def digests(self) -> dict[str, Digest]:
+        """Every digest that was asked for, by algorithm, and BLAKE3."""
+        found = {BLAKE3: Digest.of_oid(self.oid())}
+        found |= {name: Digest(name, state.digest()) for name, state in self._others.items()}
+        return found
 
 
 class _Sink(Protocol):
@@ -127,6 +207,18 @@ def hash_descriptor(descriptor: int) -> tuple[Oid, int]:
     while count := _read_at(descriptor, view, hasher.size):
         hasher.update(view[:count])
     return hasher.oid(), hasher.size
+
+
+def digest_descriptor(descriptor: int, algorithms: Iterable[str]) -> dict[str, Digest]:
+    """The digests of an open file, BLAKE3 always among them, read from its start.
+
+    The file position is not used and not moved.
+    """
+    hasher = DigestHasher(algorithms, os.fstat(descriptor).st_size)
+    view = memoryview(bytearray(CHUNK))
+    while count := _read_at(descriptor, view, hasher.size):
+        hasher.update(view[:count])
+    return hasher.digests()
 
 
 def _read_at(descriptor: int, view: memoryview, offset: int) -> int:

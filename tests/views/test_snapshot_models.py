@@ -1465,7 +1465,9 @@ def public_attributes() -> Iterator[tuple[str, Any]]:
             yield name, inspect.getattr_static(Model, name)
 
 
-@pytest.mark.parametrize(("name", "value"), list(public_attributes()), ids=str)
+@pytest.mark.parametrize(
+    ("name", "value"), [pytest.param(*item, id=item[0]) for item in public_attributes()]
+)
 def test_every_attribute_of_a_model_is_documented(name: str, value: Any) -> None:
     function = value.__func__ if isinstance(value, classmethod) else value
 

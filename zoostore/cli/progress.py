@@ -34,6 +34,15 @@ class Bar:
         progress, task = self._shown
         progress.update(task, completed=self._done)
 
+    def item(self, name: str, done: int, total: int | None) -> None:
+        pass
+
+    def item_end(self, name: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
     def end(self) -> None:
         if self._shown is not None:
             self._shown[0].stop()
