@@ -21,6 +21,7 @@ from zoostore.errors import (
     UsageError,
 )
 from zoostore.files.copying import copy_aside
+from zoostore.progress import Silent
 
 if TYPE_CHECKING:
     from tests.conftest import Content, LayOut
@@ -464,7 +465,7 @@ def test_what_no_snapshot_can_hold_is_not_committed_either(
     store.status(work)
 
 
-class Meddling:
+class Meddling(Silent):
     """A progress that changes a file while it is being added."""
 
     def __init__(self, change: Callable[[], object]) -> None:
@@ -563,7 +564,7 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
 # Progress
 
 
-class Recorder:
+class Recorder(Silent):
     """Remembers what it is told."""
 
     def __init__(self) -> None:

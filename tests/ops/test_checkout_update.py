@@ -12,6 +12,7 @@ import pytest
 
 from zoostore import Store
 from zoostore.errors import DirectoryNotEmpty, LinkModeUnavailable, LocalChanges, UsageError
+from zoostore.progress import Silent
 
 if TYPE_CHECKING:
     from tests.conftest import Content, LayOut
@@ -252,7 +253,7 @@ def test_force_overwrites_what_is_in_the_way(
     assert not both.status(work).modified
 
 
-class Meddling:
+class Meddling(Silent):
     """A progress that edits a file once the checkout has been planned."""
 
     def __init__(self, edit: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from zoostore.digest import Oid
 from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.stubs import Stub
+from zoostore.transport.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,37 @@ class Offer:
     snapshot: Snapshot
     listing: Listing
     tags: Mapping[str, Oid]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFile:
+    """A file as an upstream lists it; `wanted` says what it is called by, and where it is."""
+
+    path: str
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A state of a model that its source knows by other digests than ours.
+
+    It has no snapshot yet: that can be made when the content of every file is known.
+
+    Attributes:
+        stub: the model's full name.
+        source: where it comes from, for the snapshot: an address without credentials.
+        revision: the source's own name for this state, which never means another.
+        time: when it was made, in seconds since 1970-01-01 UTC; 0 if that is not known.
+        files: all of them.
+        notes: what a person who pulls it should know, such as that it was renamed.
+    """
+
+    stub: str
+    source: str
+    revision: str
+    time: int
+    files: tuple[UpstreamFile, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):
