@@ -256,7 +256,7 @@ def test_what_is_no_pack_has_no_table_and_nothing_to_salvage(tmp_path: Path, dat
 
 
 @pytest.mark.parametrize(
-    "rows", [row(encoding=1), row(encoding=255), row(kind=4), row(kind=0)], ids=bytes.hex
+    "rows", [row(encoding=1), row(encoding=255), row(kind=5), row(kind=0)], ids=bytes.hex
 )
 def test_an_object_of_a_later_release_says_so(tmp_path: Path, rows: bytes) -> None:
     with written(tmp_path / "pack", with_table(rows)) as pack, pytest.raises(NewerFormat):

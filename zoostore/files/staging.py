@@ -90,14 +90,19 @@ class Staging:
         return self._folder
 
 
-def publish(file: BinaryIO, staged: Path, target: Path) -> os.stat_result:
+def publish(
+    file: BinaryIO, staged: Path, target: Path, *, keep_mode: bool = False
+) -> os.stat_result:
     """Make a staged file durable and read-only, and give it its name.
 
     The caller makes the name itself durable, with `fsync_directory`, once for all
     that it publishes in a directory.
+
+    Args:
+        keep_mode: leave its permissions, for they belong to another's file too.
     """
     file.flush()
-    if hasattr(os, "fchmod"):
+    if hasattr(os, "fchmod") and not keep_mode:
         os.fchmod(file.fileno(), READ_ONLY)
     os.fsync(file.fileno())
     status = os.fstat(file.fileno())

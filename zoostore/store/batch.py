@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
-from zoostore.digest import CHUNK, HashingWriter, Oid, hash_bytes, hash_descriptor
+from zoostore.digest import CHUNK, Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, UnreadableFile, WrongContent
 from zoostore.files.copying import copy_aside
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
+from zoostore.objects.aliases import ALGORITHM_CODES, Aliases, aliases_oid, encode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackWriter
@@ -36,19 +37,30 @@ class Added(NamedTuple):
     is_new: bool
 
 
+class Staged(NamedTuple):
+    """A file that waits for its name; `is_shared` if it is a hard link to somebody's file."""
+
+    path: Path
+    is_shared: bool = False
+
+
 class Batch:
     """New objects for a store. Use as a context, and `publish` or `commit` at its end.
 
     Attributes:
         new_objects: how many blobs, trees and snapshots the store did not have.
         new_bytes: their size.
+        staging: the folder for what is not yet published.
+        large_object: blobs of at least this many bytes become files of their own.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._staging = store.staging()
-        self._staged: dict[Oid, Path] = {}
-        self._arrivals = _Arrivals({}, [])
+        self.staging = store.staging()
+        self.large_object = store.large_object
+        self._staged: dict[Oid, Staged] = {}
+        self._aliases: dict[str, set[tuple[Oid, Digest]]] = {}
+        self._arrivals = _Arrivals({}, [], set())
         self._pack: _PackInProgress | None = None
         self.new_objects = 0
         self.new_bytes = 0
@@ -60,7 +72,7 @@ class Batch:
         if self._pack is not None:
             with contextlib.suppress(OSError):  # the disk is full: what is left is thrown away
                 self._pack.file.close()
-        self._staging.close()
+        self.staging.close()
 
     # Taking objects in
 
@@ -88,15 +100,15 @@ class Batch:
             FileChanged: it is not that file any more, or it changed while it was read.
             UnreadableFile: it cannot be opened.
         """
-        with _open_regular(path) as file:
-            _check_stamp(path, file, expect)
-            if expect.size < self._store.large_object:
+        with open_regular(path) as file:
+            check_stamp(path, file, expect)
+            if expect.size < self.large_object:
                 added = self._add_small(file)
             else:
                 added = self._add_large(path, file)
-            _check_stamp(path, file, expect)
+            check_stamp(path, file, expect)
         if added.size != expect.size:
-            raise _changed(path)
+            raise changed(path)
         advance(added.size)
         return added
 
@@ -106,12 +118,12 @@ class Batch:
         Raises:
             WrongContent: what arrives is not of this size, or not of this oid.
         """
-        if size < self._store.large_object:
+        if size < self.large_object:
             data = b"".join(_at_most(chunks, size, oid, advance))
             _check_received(oid, size, hash_bytes(data), len(data))
             self.put(oid, ObjectKind.BLOB, data)
             return
-        with self._staging.new_file() as (file, staged):
+        with self.staging.new_file() as (file, staged):
             out = HashingWriter(file, expect_size=size)
             for chunk in _at_most(chunks, size, oid, advance):
                 out.write(chunk)
@@ -120,10 +132,45 @@ class Batch:
         if self.has(oid):
             staged.unlink()
         else:
-            self._stage(oid, staged, size)
+            self.stage(oid, Staged(staged), size)
+
+    def take_bytes(self, oid: Oid, data: bytes) -> None:
+        """Take in a blob whose oid was computed from these bytes."""
+        if len(data) < self.large_object:
+            self.put(oid, ObjectKind.BLOB, data)
+        elif not self.has(oid):
+            with self.staging.new_file() as (file, staged):
+                file.write(data)
+            self.stage(oid, Staged(staged), len(data))
+
+    def take_file(self, oid: Oid, path: Path, size: int) -> None:
+        """Take in a file of the store's own, on its file system, whose oid was computed from it."""
+        if size < self.large_object:
+            self.take_bytes(oid, path.read_bytes())
+        elif not self.has(oid):
+            staged = self.staging.new_path()
+            os.replace(path, staged)
+            self.stage(oid, Staged(staged), size)
+            return
+        path.unlink()
+
+    def note_aliases(self, origin: str, digests: Mapping[Oid, Iterable[Digest]]) -> None:
+        """Remember what contents are called elsewhere.
+
+        Args:
+            origin: who calls them so.
+            digests: computed from the contents that have these oids. What is known is left out.
+        """
+        given = {(oid, digest) for oid, known in digests.items() for digest in known}
+        wanted = {(oid, digest) for oid, digest in given if digest.algorithm in ALGORITHM_CODES}
+        new = self._store.names.view(
+            lambda index: {(oid, digest) for oid, digest in wanted if index.alias(digest) != oid}
+        )
+        if new:
+            self._aliases.setdefault(origin, set()).update(new)
 
     def _add_small(self, file: BinaryIO) -> Added:
-        data = file.read(self._store.large_object)
+        data = file.read(self.large_object)
         oid = hash_bytes(data)
         return Added(oid, len(data), self.put(oid, ObjectKind.BLOB, data))
 
@@ -131,14 +178,15 @@ class Batch:
         oid, size = hash_descriptor(file.fileno())
         if self.has(oid):
             return Added(oid, size, is_new=False)
-        staged, copied = copy_aside(path, file, self._staging)
+        staged, copied = copy_aside(path, file, self.staging)
         if copied != oid:
             staged.unlink()
-            raise _changed(path)
-        self._stage(oid, staged, size)
+            raise changed(path)
+        self.stage(oid, Staged(staged), size)
         return Added(oid, size, is_new=True)
 
-    def _stage(self, oid: Oid, staged: Path, size: int) -> None:
+    def stage(self, oid: Oid, staged: Staged, size: int) -> None:
+        """Take in a large blob that stands in the batch's own folder already."""
         self._staged[oid] = staged
         self._count(size)
 
@@ -148,7 +196,7 @@ class Batch:
 
     def _open_pack(self) -> _PackInProgress:
         if self._pack is None:
-            path = self._staging.new_path()
+            path = self.staging.new_path()
             file = open(path, "xb", buffering=CHUNK)  # noqa: SIM115 - closed by __exit__
             self._pack = _PackInProgress(path, file, PackWriter(file))
         return self._pack
@@ -159,7 +207,7 @@ class Batch:
         """Make what came in durable and part of the store, whatever becomes of the rest."""
         self._make_durable()
         self._store.names.update(self._arrivals.index_into)
-        self._arrivals = _Arrivals({}, [])
+        self._arrivals = _Arrivals({}, [], set())
 
     def commit(self, change: RefChange) -> None:
         """Publish, and move a ref to it: both, or in the eyes of any reader neither.
@@ -169,27 +217,36 @@ class Batch:
         """
         self._make_durable()
         self._store.names.change(change, self._arrivals.index_into)
-        self._arrivals = _Arrivals({}, [])
+        self._arrivals = _Arrivals({}, [], set())
 
     def _make_durable(self) -> None:
         folders: set[Path] = set()
         for oid, staged in self._staged.items():
             self._arrivals.loose[oid] = self._publish_loose(oid, staged, folders)
         self._staged = {}
+        self._pack_aliases()
         if self._pack is not None:
             self._arrivals.packs.append(self._publish_pack(self._pack))
             self._pack = None
         for folder in folders:
             fsync_directory(folder)
 
-    def _publish_loose(self, oid: Oid, staged: Path, folders: set[Path]) -> Location:
+    def _pack_aliases(self) -> None:
+        for origin, known in sorted(self._aliases.items()):
+            data = encode_aliases(Aliases(origin, frozenset(known)))
+            self._open_pack().writer.add(aliases_oid(data), ObjectKind.ALIASES, data)
+            self._arrivals.aliases.update(known)
+        self._aliases = {}
+
+    def _publish_loose(self, oid: Oid, staged: Staged, folders: set[Path]) -> Location:
         target = self._store.layout.loose(oid)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             folders.add(target.parent.parent)
         folders.add(target.parent)
-        with open(staged, "rb") as file:
-            return Location.loose(publish(file, staged, target))
+        with open(staged.path, "rb") as file:
+            status = publish(file, staged.path, target, keep_mode=staged.is_shared)
+        return Location.loose(status)
 
     def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, list[Packed]]:
         name, rows = pack.writer.finish()
@@ -206,12 +263,14 @@ class _Arrivals(NamedTuple):
 
     loose: dict[Oid, Location]
     packs: list[tuple[PackRecord, list[Packed]]]
+    aliases: set[tuple[Oid, Digest]]
 
     def index_into(self, index: Writer) -> None:
         index.set_locations(sorted(self.loose.items()))
         for record, rows in self.packs:
             number = index.add_pack(record)
             index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+        index.set_aliases(self.aliases)
 
 
 class _PackInProgress(NamedTuple):
@@ -220,29 +279,29 @@ class _PackInProgress(NamedTuple):
     writer: PackWriter
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     """Open a file that was seen to be a regular one, without waiting if it no longer is."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise _changed(path)
+            raise changed(path)
         return open(descriptor, "rb", buffering=0)
     except FileNotFoundError:
-        raise _changed(path) from None
+        raise changed(path) from None
     except OSError as error:
         raise UnreadableFile(
             f"{path} cannot be read: {error.strerror}. Nothing was added.", path=str(path)
         ) from error
 
 
-def _check_stamp(path: Path, file: BinaryIO, expect: Stamp) -> None:
+def check_stamp(path: Path, file: BinaryIO, expect: Stamp) -> None:
     if Stamp.of(os.fstat(file.fileno())) != expect:
-        raise _changed(path)
+        raise changed(path)
 
 
-def _changed(path: Path) -> FileChanged:
+def changed(path: Path) -> FileChanged:
     return FileChanged(f"{path} changed while it was read; nothing was added.", path=str(path))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.digest import OID_HEX, Oid
-from zoostore.errors import MalformedObject, UsageError
+from zoostore.errors import DamagedContent, MalformedObject, UsageError
+from zoostore.objects.aliases import Aliases, decode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
-from zoostore.store.packs import PackReader
-from zoostore.store.records import Location, Packed, PackRecord
+from zoostore.store.packs import PackReader, check_object
+from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 from zoostore.store.reflog import Reflog
 from zoostore.store.refs import catch_up
 
@@ -51,6 +53,18 @@ def index_packs(index: Writer, layout: Layout) -> None:
             number = index.add_pack(PackRecord(name, 0, 0, 0))
             rows = read_rows(pack)
             index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+            for aliases in _aliases_in(pack, rows):
+                index.set_aliases(aliases.known)
+
+
+def _aliases_in(pack: PackReader, rows: list[Packed]) -> Iterator[Aliases]:
+    """The aliases that a pack holds; those that are damaged are passed over, to be found anew."""
+    for row in rows:
+        if row.kind is ObjectKind.ALIASES:
+            data = pack.read(row.offset, row.stored)
+            with contextlib.suppress(DamagedContent):
+                check_object(row.oid, row.kind, data, str(pack.path))
+                yield decode_aliases(data)
 
 
 def read_rows(pack: PackReader) -> list[Packed]:

@@ -6,6 +6,7 @@ One database, whose keys begin with a letter:
     p number:u64      -> a pack's name, and the stamp of its file
     r stub            -> snapshot, files, size, is_partial, is_pulled
     t stub NUL tag    -> snapshot
+    a code:u8 digest  -> the oid of the content that has this digest
     m name            -> what the index was derived from
 
 Every value ends in the CRC-32 of its key and itself, for LMDB has no checksums.
@@ -30,8 +31,9 @@ from typing import TypeVar
 
 import lmdb
 
-from zoostore.digest import OID_BYTES, Oid
+from zoostore.digest import OID_BYTES, Digest, Oid
 from zoostore.errors import DamagedContent
+from zoostore.objects.aliases import ALGORITHM_CODES
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
 from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
@@ -44,7 +46,7 @@ _PACK = struct.Struct(f">{OID_BYTES}sQQQ")
 _REF = struct.Struct(f">{OID_BYTES}sQQ??")
 _NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">Q")
-_OBJECTS, _PACKS, _REFS, _TAGS, _META = b"o", b"p", b"r", b"t", b"m"
+_OBJECTS, _PACKS, _REFS, _TAGS, _ALIASES, _META = b"o", b"p", b"r", b"t", b"a", b"m"
 _CRC_BYTES = 4
 _LOCK_FILE_BYTES = 8192
 _BLOCK = 512
@@ -131,6 +133,11 @@ class Reader:
             key[len(prefix) :].decode(): Oid(value) for key, value in self._items(_TAGS, prefix)
         }
 
+    def alias(self, digest: Digest) -> Oid | None:
+        """The oid of the content that is known to have this digest; it need not be here."""
+        value = self._get(_ALIASES, _alias_key(digest))
+        return Oid(value) if value is not None else None
+
     def reflog_position(self) -> Position:
         value = self._get(_META, b"reflog") or _LENGTH.pack(0)
         return Position(_LENGTH.unpack_from(value)[0], value[_LENGTH.size :])
@@ -187,6 +194,10 @@ class Writer(Reader):
         for tag in self.tags(stub):
             self._txn.delete(_TAGS + _tag_key(stub, tag))
 
+    def set_aliases(self, aliases: Iterable[tuple[Oid, Digest]]) -> None:
+        for oid, digest in aliases:
+            self._put(_ALIASES, _alias_key(digest), oid)
+
     def set_reflog_position(self, position: Position) -> None:
         self._put(_META, b"reflog", _LENGTH.pack(position.length) + position.last_line)
         self._put(_META, b"version", _VERSION)
@@ -211,6 +222,10 @@ def _unsealed(key: bytes, sealed: bytes) -> bytes:
 
 def _tag_key(stub: str, tag: str) -> bytes:
     return f"{stub}\0{tag}".encode()
+
+
+def _alias_key(digest: Digest) -> bytes:
+    return bytes([ALGORITHM_CODES[digest.algorithm]]) + digest.value
 
 
 def _decode_location(value: bytes) -> Location:

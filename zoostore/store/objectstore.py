@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
 
-from zoostore.digest import Oid, hash_descriptor
+from zoostore.digest import BLAKE3, Digest, Oid, hash_descriptor
 from zoostore.errors import DamagedContent, MissingObject
 from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.store.derive import index_packs
-from zoostore.store.index import Writer
+from zoostore.store.index import Reader, Writer
 from zoostore.store.mending import intact_record, mend_pack, set_aside
 from zoostore.store.names import Names
 from zoostore.store.packs import PackReader, check_object
@@ -76,6 +76,26 @@ class ObjectStore:
             return self._intact_location(oid) is not None
         except DamagedContent:
             return False
+
+    def find(self, digest: Digest) -> Oid | None:
+        """The object whose content has this digest, if it is known to be here and intact."""
+        if digest.algorithm == BLAKE3:
+            oid: Oid | None = Oid(digest.value)
+        else:
+            oid = self.names.view(lambda index: index.alias(digest))
+        return oid if oid is not None and self.has(oid) else None
+
+    def blobs_of_sizes(self, sizes: Collection[int]) -> dict[int, list[Oid]]:
+        """The blobs that have one of these sizes, in bytes. Every object is looked at for it."""
+
+        def read(index: Reader) -> dict[int, list[Oid]]:
+            found: dict[int, list[Oid]] = {}
+            for oid, location in index.locations():
+                if location.size in sizes and location.kind is ObjectKind.BLOB:
+                    found.setdefault(location.size, []).append(oid)
+            return found
+
+        return self.names.view(read)
 
     def size_of_blob(self, oid: Oid) -> int | None:
         """A blob's size in bytes; None if it is not here, or another kind of object."""

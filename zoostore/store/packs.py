@@ -23,6 +23,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
+from zoostore.objects.aliases import aliases_oid
 from zoostore.objects.snapshot import snapshot_oid
 from zoostore.objects.tree import tree_oid
 from zoostore.store.records import ObjectKind, Packed
@@ -41,6 +42,7 @@ _OID_OF = {
     ObjectKind.BLOB: hash_bytes,
     ObjectKind.TREE: tree_oid,
     ObjectKind.SNAPSHOT: snapshot_oid,
+    ObjectKind.ALIASES: aliases_oid,
 }
 
 

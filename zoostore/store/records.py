@@ -18,6 +18,7 @@ class ObjectKind(IntEnum):
     BLOB = 1
     TREE = 2
     SNAPSHOT = 3
+    ALIASES = 4
 
 
 class Packed(NamedTuple):

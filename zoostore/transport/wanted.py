@@ -10,8 +10,6 @@ from types import MappingProxyType
 from zoostore.digest import BLAKE3, Digest, Oid
 from zoostore.errors import ZooError
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -23,7 +21,7 @@ class Place:
     """
 
     url: str
-    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
