@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import pytest
 
+from tests.hub import hub as hub  # a fixture
 from zoostore import Store
 from zoostore.cli.main import run
 
