@@ -25,6 +25,7 @@ import pytest
 from tests.hub import hub as hub  # a fixture
 from zoostore import Store
 from zoostore.cli.main import run
+from zoostore.transport.patience import Patience
 
 Content: TypeAlias = bytes | str | None
 Files: TypeAlias = Mapping[str, Content]
@@ -329,7 +330,8 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed requests are tried again at once."""
-    monkeypatch.setattr("zoostore.transport.http._FIRST_PAUSE_SECONDS", 0.001)
+    patience = Patience(tries=4, first_pause=0.001)
+    monkeypatch.setattr("zoostore.transport.http.DEFAULT_PATIENCE", patience)
 
 
 # Something to run the command line on

@@ -185,7 +185,8 @@ class Store:
             Diverged: it was changed here, and the source's does not follow that.
         """
         from zoostore.files.globs import selector
-        from zoostore.ops.pull import Pulled, plan_pull, pull
+        from zoostore.ops.pull import plan_pull, pull
+        from zoostore.ops.pulled import Pulled
 
         parsed = _parsed(stub)
         selector(include, exclude)  # what cannot be read is refused before anything is made
@@ -194,9 +195,9 @@ class Store:
         with errors_named():
             chosen = selector(include, [*exclude, *self._left_out(parsed)])
             store = self._for_checkout()
-            with self._sources() as sources:
+            with self._sources(parsed) as sources:
                 if dry_run:
-                    todo = plan_pull(store, sources, parsed, chosen)
+                    todo = plan_pull(store, sources, parsed, chosen, self._progress)
                     return todo if isinstance(todo, Pulled) else todo.summary()
                 store.names.require_writable()
                 now = int(time.time())
@@ -475,15 +476,17 @@ class Store:
     def open_file(self, stub: str, path: str) -> BinaryIO:
         """A file of a snapshot, to be read. Raises `UnknownPath` if it has none of this path."""
         from zoostore.ops.browse import entry_at
-        from zoostore.ops.pull import complete, missing_blobs
+        from zoostore.ops.completing import complete, missing_blobs
 
         with errors_named():
             store = self._opened()
-            entry = entry_at(store, self._find(stub), path)
-            missing = missing_blobs(store, {path: entry})
+            found = self._find(stub)
+            entry = entry_at(store, found, path)
+            wanted = {path: entry}
+            missing = missing_blobs(store, wanted)
             if missing and not store.names.read_only:
-                with self._sources() as sources:
-                    complete(store, sources, missing, self._progress)
+                with self._sources(_parsed(found.stub)) as sources:
+                    complete(store, sources, found, wanted, missing, self._progress)
             return store.open(entry.oid)
 
     def status(self, directory: str | PathLike[str] = ".") -> Status:
@@ -646,10 +649,30 @@ class Store:
     def _is_offline(self) -> bool:
         return environment.is_offline() if self._offline is None else self._offline
 
-    def _sources(self) -> Sources:
+    def _sources(self, stub: Stub | None = None) -> Sources:
+        """Whom to ask, for a model of this name if there is one."""
         from zoostore.ops.asking import Sources
+        from zoostore.stubs import HUB
 
-        return Sources(self._zoos(), self._is_offline())
+        upstream = self._hub() if stub is not None and stub.scheme == HUB else None
+        return Sources(self._zoos(), self._is_offline(), self._start_downloads, upstream)
+
+    def _hub(self) -> HubSource:
+        from zoostore.sources.hub import HubSource
+
+        return HubSource(environment.hub_endpoint(), environment.hub_token(), self._client())
+
+    def _client(self) -> HttpClient:
+        from zoostore.transport.http import HttpClient
+
+        if self._http is None:
+            self._http = HttpClient(note=self._progress.note)
+        return self._http
+
+    def _start_downloads(self, folder: Path) -> Downloads:
+        from zoostore.transport.downloads import Downloads
+
+        return Downloads(folder, self._client(), self._progress)
 
     def _zoos(self) -> list[ZooSource]:
         from zoostore.sources.zoo import ZooSource
@@ -683,6 +706,8 @@ class Store:
 
         def there(sources: Sources, stub: Stub) -> Contents:
             offer = resolve(sources, stub).value
+            if not isinstance(offer, Offer):
+                raise not_here(stub)
             return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
 
         return self._here_or_there(stub, contents, there)
@@ -706,7 +731,7 @@ class Store:
                 return here(store, found)
             except (UnknownStub, UnknownRevision, DamagedContent) as error:
                 absent = error
-        with self._sources() as sources:
+        with self._sources(stub) as sources:
             try:
                 return there(sources, stub)
             except UnknownStub as error:
@@ -728,14 +753,17 @@ class Store:
     ) -> tuple[Found, Pulled]:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
         from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
+        from zoostore.ops.completing import bring_here
         from zoostore.ops.history import find
-        from zoostore.ops.pull import bring_here, pull
+        from zoostore.ops.pull import is_in_part, pull
         from zoostore.stubs import Stub
 
         now = int(time.time())
         damage = None
         try:
             found = find(store, stub)
+            if is_in_part(found.snapshot) and not self._is_offline():
+                raise UnknownRevision(f"{found.stub} was pulled in part.")  # and the rest is there
             # From here on exactly this snapshot is meant, whatever a source has now.
             stub = Stub(found.stub, str(found.id))
             if verify:
@@ -793,7 +821,7 @@ def _files_at(address: str) -> StaticFiles:
     from zoostore.transport.directory import DirectoryFiles
 
     if address.startswith(("http://", "https://")):
-        from zoostore.transport.http import HttpFiles
+        from zoostore.transport.web_files import HttpFiles
 
         return HttpFiles(address)
     return DirectoryFiles(Path(address.removeprefix("file://")))

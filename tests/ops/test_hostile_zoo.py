@@ -499,7 +499,7 @@ def test_what_arrived_before_a_failure_is_not_asked_for_again(
     victim: Victim, web: Web, impatient: None
 ) -> None:
     web.answers[OBJECT] = [lambda handler: handler.answer(403, b"no")]
-    victim.pull(1, "transfer_failed")
+    victim.pull(1, "access_denied")
     del web.answers[OBJECT]
 
     ran = victim.cli("--store", victim.store.path, "pull", STUB, "--json")
@@ -640,7 +640,7 @@ def test_a_page_that_is_refused_is_a_failed_transfer(
     path = path_of(zoo, page)
     web.answers[path] = [lambda handler: handler.answer(status, b"no")]
 
-    message = victim.pull(1, "transfer_failed")
+    message = victim.pull(1, "access_denied" if status < 500 else "transfer_failed")
 
     assert str(status) in message
     assert web.paths.count(path) == (4 if status >= 500 else 1)
@@ -720,7 +720,7 @@ def test_a_long_body_that_breaks_off_is_gone_on_with_where_it_broke(
     victim.pull_well()
 
     asked = [request.range for request in web.requests if request.path == LONG_OBJECT]
-    assert asked == [None, f"bytes={2 * MIB}-"]
+    assert asked == [None, f"bytes={2 * MIB + 10}-"]
     with victim.store.open_file(STUB, "long.bin") as file:
         assert file.read() == LONG
 
@@ -743,19 +743,20 @@ def test_a_long_body_that_breaks_off_again_and_again_arrives_in_the_end(
     victim.pull_well()
 
     asked = [request.range for request in web.requests if request.path == LONG_OBJECT]
-    assert asked == [None, f"bytes={MIB}-", f"bytes={2 * MIB}-"]
+    assert asked == [None, f"bytes={MIB + 1}-", f"bytes={2 * MIB + 2}-"]
 
 
-def test_a_long_body_that_breaks_off_where_nothing_can_be_resumed_is_a_failed_transfer(
+def test_a_long_body_that_breaks_off_where_nothing_can_be_resumed_is_sent_again(
     victim: Victim, long_zoo: Path, serve: Serve, impatient: None
 ) -> None:
     web = serve(long_zoo, ranges=False)
     victim.store.add_remote("zoo", web.url)
     web.answers[LONG_OBJECT] = [cut_after(2 * MIB), None]
 
-    message = victim.pull(1, "transfer_failed")
+    victim.pull_well()
 
-    assert str(2 * MIB) in message
+    with victim.store.open_file(STUB, "long.bin") as file:
+        assert file.read() == LONG
 
 
 def test_a_part_that_is_not_the_one_asked_for_is_refused(

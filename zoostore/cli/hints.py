@@ -40,6 +40,8 @@ HINTS: Mapping[str, str] = {
     "transfer_failed": "Check the address and the connection, and run the command again: what "
     "arrived is kept.",
     "not_there": "Check the address: a published zoo has a zoo.json at its top.",
+    "access_denied": "Check the name and the password or token: in the address, in ~/.netrc, or in "
+    "the source's own settings.",
     "ranges_ignored": "Use a web server that answers range requests.",
     "conflict": "Resolve it, and run the command again.",
     "directory_not_empty": "Name a directory that is empty or does not exist; `checkout --force` "

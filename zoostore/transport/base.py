@@ -7,12 +7,19 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from zoostore.errors import TransferFailed
+from zoostore.transport.wanted import Place
 
 
 class NotThere(TransferFailed):
     """The place answers, and has no file of this path."""
 
     kind = "not_there"
+
+
+class AccessDenied(TransferFailed):
+    """The place wants to know who asks, or does not let them have it."""
+
+    kind = "access_denied"
 
 
 class RangesIgnored(TransferFailed):
@@ -35,6 +42,9 @@ class StaticFiles(Protocol):
     @property
     def needs_network(self) -> bool:
         """Whether reading it sends anything."""
+
+    def place_of(self, path: str) -> Place | None:
+        """Where a file is, to be downloaded from; None if it is on a disk here."""
 
     def close(self) -> None:
         """Let go of connections; it can still be used again."""

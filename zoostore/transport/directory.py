@@ -10,6 +10,7 @@ from typing import BinaryIO
 from zoostore.digest import CHUNK
 from zoostore.errors import TransferFailed
 from zoostore.transport.base import NotThere
+from zoostore.transport.wanted import Place
 
 
 class DirectoryFiles:
@@ -22,6 +23,9 @@ class DirectoryFiles:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def place_of(self, path: str) -> Place | None:
+        return None
 
     @property
     def address(self) -> str:
