@@ -12,7 +12,7 @@ import pytest
 import zoostore
 from zoostore.errors import StoreBusy
 from zoostore.files import claim as claim_module
-from zoostore.files.claim import claim
+from zoostore.files.claim import boot_id, claim
 from zoostore.files.staging import host_name, owner_is_gone
 
 
@@ -37,7 +37,7 @@ def claimed(path: Path) -> bool:
 
 def test_a_claim_stands_while_it_is_held(path: Path) -> None:
     with claim(path, "The zoo"):
-        assert path.read_text() == f"{host_name()} {os.getpid()}\n"
+        assert path.read_text().split()[:2] == [host_name(), str(os.getpid())]
 
     assert not path.exists()
 
@@ -114,6 +114,19 @@ with claim(Path(sys.argv[1]), "The zoo"):
 """
     killed = subprocess.run(command(script, path, moment), check=False, env=environment())
     assert killed.returncode == 9
+
+    assert claimed(path)
+
+
+def test_a_claim_does_not_count_because_its_process_has_a_namesake(path: Path) -> None:
+    """Ids of processes are given again, and each container counts its own."""
+    path.write_text(f"some-container {os.getpid()} {boot_id()}\n")
+
+    assert claimed(path)
+
+
+def test_a_claim_from_before_the_machine_was_restarted_does_not_count(path: Path) -> None:
+    path.write_text(f"{host_name()} {os.getpid()} 00000000-0000-0000-0000-000000000000\n")
 
     assert claimed(path)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from zoostore.errors import StoreBusy
 from zoostore.files.staging import host_name, owner_is_gone, random_name
+
+_LONGEST = 1000
 
 
 @contextlib.contextmanager
@@ -20,20 +24,47 @@ def claim(path: Path, what: str) -> Iterator[None]:
     """
     # Written aside first: a claim never stands there without saying whose it is.
     mine = path.with_name(f"{path.name}.{random_name(4)}")
-    mine.write_text(f"{host_name()} {os.getpid()}\n")
+    with open(mine, "x", encoding="utf-8") as file:
+        try:
+            running = boot_id() if _lock(file.fileno()) else ""
+            file.write(f"{host_name()} {os.getpid()} {running}".rstrip() + "\n")
+            file.flush()
+            while True:
+                try:
+                    os.link(mine, path)
+                    break
+                except FileExistsError:
+                    _remove_if_abandoned(path, what)
+        finally:
+            mine.unlink()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def boot_id() -> str:
+    """What the running kernel is called, the same in all its containers; empty if it has no name.
+
+    Source: Linux, random(4).
+    """
     try:
-        while True:
-            try:
-                os.link(mine, path)
-                break
-            except FileExistsError:
-                _remove_if_abandoned(path, what)
-    finally:
-        mine.unlink()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file for as long as it is open; whether that can be done, and was free."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
     try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _remove_if_abandoned(path: Path, what: str) -> None:
@@ -57,10 +88,11 @@ def _remove_if_abandoned(path: Path, what: str) -> None:
 
 def _require_abandoned(held: Path, path: Path, what: str) -> None:
     try:
-        host, _, pid = held.read_text("utf-8", errors="replace").strip().partition(" ")
+        with open(held, encoding="utf-8", errors="replace") as file:
+            host, pid, running, *_ = *file.read(_LONGEST).split(), "", "", ""
+            if _is_gone(file, host, pid, running):
+                return
     except FileNotFoundError:  # given up in this moment
-        return
-    if owner_is_gone(host, pid):
         return
     raise StoreBusy(
         f"{what} is being written to by process {pid or '?'} on {host or 'some machine'} "
@@ -69,3 +101,15 @@ def _require_abandoned(held: Path, path: Path, what: str) -> None:
         pid=pid,
         host=host,
     )
+
+
+def _is_gone(file: TextIO, host: str, pid: str, running: str) -> bool:
+    """Whether whoever made a claim is gone.
+
+    Its lock says so if the same kernel runs as then: ids of processes are given again, and each
+    container counts its own. Across machines locks are not to be trusted.
+    """
+    if running and running == boot_id():
+        return _lock(file.fileno())
+    is_since_restarted = bool(running) and host == host_name()
+    return is_since_restarted or owner_is_gone(host, pid)
