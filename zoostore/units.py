@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 _KILO = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_SPANS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def human_size(count: int) -> str:
@@ -15,3 +18,23 @@ def human_size(count: int) -> str:
         value /= _KILO
     digits = 0 if unit == "B" or value >= 100 else 1
     return f"{value:.{digits}f} {unit}"
+
+
+def human_speed(bytes_per_second: float) -> str:
+    """A speed for a person: `81.5 MB/s`."""
+    return f"{human_size(int(bytes_per_second))}/s"
+
+
+def human_time(seconds: float) -> str:
+    """How long something takes, for a person: `44 s`, `3 min 20 s`, `12 min`, `2 h 5 min`.
+
+    At most two units, and one where the second says little: ten characters at most, for
+    anything below a thousand years.
+    """
+    left = max(0, int(seconds))
+    for (unit, length), (smaller, below) in itertools.pairwise(_SPANS):
+        if left >= length:
+            whole, rest = divmod(left, length)
+            is_exact_enough = whole >= 10 or rest < below
+            return f"{whole} {unit}" + ("" if is_exact_enough else f" {rest // below} {smaller}")
+    return f"{left} s"

@@ -25,9 +25,14 @@ _ABOUT = """\
     zoostore [OPTIONS] VERB [OPTIONS] …
 
 Data goes to stdout, talk and progress to stderr. With `--json` a command prints one JSON
-document, which [json.md](json.md) describes. A progress bar is shown on a terminal only, and
-only where work takes a moment. `zoostore --version` prints the version, and `--help` (or `-h`)
-behind any verb what it takes.
+document, which [json.md](json.md) describes. `zoostore --version` prints the version, and
+`--help` (or `-h`) behind any verb what it takes.
+
+The progress of work that takes a moment is shown on stderr. `--progress` says how: `bar` is a
+line for each file in work and one for the whole, `plain` a line every five seconds, `json` one
+JSON object a line ([json.md](json.md#progress)), `none` nothing. `auto`, the default, is `bar` on
+a terminal and `plain` elsewhere; with `-q`, and with `--json` where stderr is no terminal, it is
+`none`.
 
 Where a command takes a `STUB`, it is the name of a model in one of three forms:
 
@@ -92,7 +97,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "ZOOSTORE_OFFLINE": "`1`, `on`, `yes` or `true`: send nothing over the network.",
     "HF_HUB_OFFLINE": "The same.",
     "ZOOSTORE_REMOTE": "A zoo to ask before all remotes: a URL or a directory.",
-    "ZOOSTORE_NO_PROGRESS": "Anything: no progress bar.",
+    "ZOOSTORE_NO_PROGRESS": "Anything: no progress, unless `--progress` says how.",
+    "TERM": "`dumb` or `unknown`: lines instead of bars.",
     "NO_COLOR": "Anything: no colours.",
 }
 

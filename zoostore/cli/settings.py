@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from zoostore.api import Store
-    from zoostore.progress import Progress
+    from zoostore.cli.progress.watch import Watch
+
+AUTO, BAR, PLAIN, JSON, NONE = PROGRESS_MODES = ("auto", "bar", "plain", "json", "none")
 
 
 class Settings:
@@ -23,14 +24,16 @@ class Settings:
         self.store: str | None = None
         self.offline = False
         self.quiet = False
+        self.progress = AUTO
         self.no_progress = False
+        self._watch: Watch | None = None
 
     def open_store(self) -> Store:
         """The store that is meant. Nothing is read yet."""
         from zoostore.api import Store
 
         path = os.path.expanduser(self.store) if self.store else None
-        return Store(path, offline=self.offline or None, progress=self._progress())
+        return Store(path, offline=self.offline or None, progress=self.watch())
 
     def open_store_of(self, directory: str) -> Store:
         """The store that a checkout was made from, unless another is named."""
@@ -38,15 +41,18 @@ class Settings:
 
         if self.store:
             return self.open_store()
-        return Store.of_checkout(directory, offline=self.offline or None, progress=self._progress())
+        return Store.of_checkout(directory, offline=self.offline or None, progress=self.watch())
 
-    def _progress(self) -> Progress | None:
-        unwanted = self.quiet or self.no_progress or os.environ.get("ZOOSTORE_NO_PROGRESS")
-        if unwanted or not sys.stderr.isatty():
-            return None
-        from zoostore.cli.progress import Bar
+    def watch(self) -> Watch:
+        """What is told how far work is. It falls silent when the command ends, however it does."""
+        if self._watch is None:
+            from zoostore.cli.progress.choosing import watch
 
-        return Bar()
+            self._watch = watch(self)
+            context = click.get_current_context(silent=True)
+            if context is not None:
+                context.call_on_close(self._watch.end)
+        return self._watch
 
 
 def settings() -> Settings:
@@ -69,7 +75,10 @@ _COMMON = (
     _common("-q", "--quiet", is_flag=True, help="Only data and errors."),
     _common("-v", "--verbose", is_flag=True, help="Say more; show where an error came from."),
     _common("--json", is_flag=True, help="Print one JSON document."),
-    _common("--no-progress", is_flag=True, help="No progress bar."),
+    _common(
+        "--progress", type=click.Choice(PROGRESS_MODES), help="How to show the progress of work."
+    ),
+    _common("--no-progress", is_flag=True, help="The same as --progress none."),
 )
 
 

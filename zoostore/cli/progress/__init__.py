@@ -1,0 +1,1 @@
+"""How far work is, for whoever waits: bars, lines, or events as JSON."""

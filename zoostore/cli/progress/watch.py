@@ -1,0 +1,130 @@
+"""Watches work while it lasts, and has it shown from time to time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from zoostore.cli.progress.work import Work
+
+if TYPE_CHECKING:
+    from zoostore.cli.progress.work import Part, Seen
+
+
+class View:
+    """A way to show work; this one shows nothing. Its methods are called one at a time.
+
+    Attributes:
+        patience: how many seconds work lasts before it is shown.
+        period: how many seconds pass before it is shown again; 0 if it never is.
+    """
+
+    patience = 0.0
+    period = 0.0
+
+    def begin(self, seen: Seen) -> None:
+        """Work began."""
+
+    def show(self, seen: Seen) -> None:
+        """A period has passed."""
+
+    def file(self, part: Part) -> None:
+        """Work on a file began."""
+
+    def end_file(self, name: str) -> None:
+        """Work on a file ended."""
+
+    def note(self, text: str) -> None:
+        """Something to be said at once."""
+
+    def end(self, seen: Seen) -> None:
+        """Work ended, done or not."""
+
+
+class Watch:
+    """A `Progress` that keeps count, and has a view show it.
+
+    What it is told comes from several threads, and often: that is only written down. The view
+    is called by a thread of the watch's own, so it moves on even while nothing arrives.
+
+    Args:
+        clock: seconds since whenever.
+        is_ticking: whether there is such a thread; without it, `tick` shows what there is.
+    """
+
+    def __init__(
+        self, view: View, clock: Callable[[], float] = time.monotonic, *, is_ticking: bool = True
+    ) -> None:
+        self._view = view
+        self._clock = clock
+        self._is_ticking = is_ticking and view.period > 0
+        self._lock = threading.Lock()
+        self._work: Work | None = None
+        self._ended = threading.Event()
+        self._ticker: threading.Thread | None = None
+        self._spent: dict[str, float] = {}
+
+    def begin(self, what: str, total_bytes: int) -> None:
+        self.end()
+        with self._lock:
+            now = self._clock()
+            self._work = Work(what, total_bytes, now)
+            self._view.begin(self._work.seen(now))
+        if self._is_ticking:
+            self._ended.clear()
+            self._ticker = threading.Thread(target=self._tick_on, daemon=True)
+            self._ticker.start()
+
+    def advance(self, count: int) -> None:
+        with self._lock:
+            if self._work is not None:
+                self._work.advance(count, self._clock())
+
+    def item(self, name: str, done: int, total: int | None) -> None:
+        with self._lock:
+            if self._work is None:
+                return
+            new = self._work.file(name, done, total, self._clock())
+            if new is not None:
+                self._view.file(new)
+
+    def item_end(self, name: str) -> None:
+        with self._lock:
+            if self._work is not None and self._work.end_file(name):
+                self._view.end_file(name)
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._view.note(text)
+
+    def end(self) -> None:
+        """Nothing is shown any more; also for work that failed and could not say so."""
+        self._ended.set()
+        if self._ticker is not None:
+            self._ticker.join()
+            self._ticker = None
+        with self._lock:
+            if self._work is None:
+                return
+            seen = self._work.seen(self._clock())
+            self._spent[self._work.what] = self._spent.get(self._work.what, 0.0) + seen.seconds
+            self._work = None
+            self._view.end(seen)
+
+    def tick(self) -> None:
+        """Show how far the work is now."""
+        with self._lock:
+            if self._work is not None:
+                self._view.show(self._work.seen(self._clock()))
+
+    def spent(self, what: str) -> float:
+        """How many seconds work of this name took since this was last asked."""
+        return self._spent.pop(what, 0.0)
+
+    def _tick_on(self) -> None:
+        pause = self._view.patience
+        while not self._ended.wait(pause):
+            self.tick()
+            pause = self._view.period
