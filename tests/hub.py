@@ -82,14 +82,15 @@ class Asked:
 
     @property
     def token(self) -> str | None:
-        header = self.headers.get("authorization", "")
-        return header.removeprefix("Bearer ") if header else None
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token if scheme == "Bearer" else None
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:

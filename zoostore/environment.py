@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _TRUE = frozenset(["1", "on", "yes", "true"])
@@ -34,3 +35,41 @@ def is_offline() -> bool:
 def first_remote() -> str | None:
     """The URL of a remote to be asked before all others."""
     return os.environ.get("ZOOSTORE_REMOTE") or None
+
+
+@dataclass(frozen=True, slots=True)
+class HubToken:
+    """A secret that tells the Hugging Face Hub who asks, and where it was found."""
+
+    value: str = field(repr=False)
+    found_in: str
+
+
+def hub_endpoint() -> str:
+    """The address of the Hugging Face Hub, or of what stands in for it; may hold a login."""
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+
+
+def hub_home() -> Path:
+    """Where huggingface_hub keeps what it has."""
+    named = os.environ.get("HF_HOME")
+    if not named:
+        named = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(os.path.expandvars(named)).expanduser()
+
+
+def hub_token() -> HubToken | None:
+    """The token of the user who is logged in to the Hub; None to be nobody."""
+    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
+        return None
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        value = os.environ.get(name, "").strip()
+        if value:
+            return HubToken(value, name)
+    named = os.environ.get("HF_TOKEN_PATH")
+    path = Path(os.path.expandvars(named)).expanduser() if named else hub_home() / "token"
+    try:
+        value = path.read_text("utf-8").strip()
+    except (OSError, ValueError):  # it is not there, or none of ours
+        return None
+    return HubToken(value, str(path)) if value else None

@@ -120,6 +120,33 @@ class NotACheckout(NotFound):
     kind = "not_a_checkout"
 
 
+# What was asked for is there, and is not given to everyone.
+
+
+class NoAccess(ZooError):
+    """A source does not let whoever asks have the model."""
+
+    kind = "no_access"
+
+
+class GatedModel(NoAccess):
+    """One has to ask for access to the model first."""
+
+    kind = "gated"
+
+
+class DisabledModel(NoAccess):
+    """The source has taken the model away."""
+
+    kind = "disabled"
+
+
+class TokenRefused(NoAccess):
+    """The source does not know the token that was sent."""
+
+    kind = "token_refused"
+
+
 # The store itself cannot be used.
 
 

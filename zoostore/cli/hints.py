@@ -24,6 +24,11 @@ HINTS: Mapping[str, str] = {
     "unsafe_archive": "Nothing was unpacked. Do not trust whoever made it.",
     "unknown_remote": "`zoostore remote ls` shows the remotes.",
     "not_a_checkout": "`zoostore checkout STUB DIR` makes one.",
+    "no_access": "Log in as someone who may read it (`hf auth login`, or HF_TOKEN).",
+    "gated": "Ask for access on that page, log in (`hf auth login`, or HF_TOKEN), and run the "
+    "command again.",
+    "disabled": "Its page may say why. What was pulled of it before stays here.",
+    "token_refused": "Log in again (`hf auth login`), or take the token out of HF_TOKEN.",
     "no_store": "`zoostore checkout`, `pull` and `add` make a store where there is none or an "
     "empty folder; --store or ZOOSTORE_HOME say where.",
     "newer_format": "Install a newer zoostore: `pip install --upgrade zoostore`.",
