@@ -128,13 +128,19 @@ def test_without_a_total_there_is_no_share_and_no_time_left() -> None:
     assert (whole.done, whole.total, whole.share, whole.left) == (50, None, None, None)
 
 
-def test_a_file_that_goes_on_where_it_was_has_the_speed_of_what_came_since() -> None:
-    work = Work("pulling", 0, 0.0)
-    work.file("a", 1000, 2000, 0.0)
-    work.file("a", 1010, 2000, 1.0)
+def test_what_was_on_the_disk_already_says_nothing_of_the_speed() -> None:
+    work, found, speed = Work("pulling", 10**10, 0.0), 10**9, 1 << 20
+    work.advance(found, 1.0)
+    work.file("a", found, 10**10, 1.0)
+    for second in range(2, 6):
+        work.advance(speed, float(second))
+        work.file("a", found + (second - 1) * speed, 10**10, float(second))
 
-    (file,) = work.seen(1.0).files
-    assert (file.speed, file.left) == (10.0, 99.0)
+    seen = work.seen(5.0)
+    assert seen.whole.done == seen.files[0].done == found + 4 * speed
+    assert seen.moved == 4 * speed
+    assert seen.whole.speed == 4 * speed / 5.0
+    assert seen.files[0].speed == speed
 
 
 def test_a_file_of_no_bytes_is_whole() -> None:
@@ -222,16 +228,17 @@ def test_work_that_begins_ends_what_was_not_ended() -> None:
     assert view.words == ["begin", "end", "begin", "end"]
 
 
-def test_the_time_that_work_took_is_known_by_its_name_until_it_is_asked_for() -> None:
+def test_what_the_last_work_of_a_name_took_is_known_until_it_is_asked_for() -> None:
     clock = Clock()
     progress = Watch(View(), clock)
     for seconds in (1.5, 2.5):
-        progress.begin("pulling", 1)
+        progress.begin("pulling", 10)
+        progress.advance(7)
         clock.now += seconds
         progress.end()
 
-    assert [progress.spent("pulling"), progress.spent("pulling")] == [4.0, 0.0]
-    assert progress.spent("adding") == 0.0
+    assert [progress.spent("pulling"), progress.spent("pulling")] == [(2.5, 7), (0.0, 0)]
+    assert progress.spent("adding") == (0.0, 0)
 
 
 def test_a_thread_shows_work_while_nothing_arrives_and_is_gone_when_it_ends() -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.cli.progress.work import Work
 
 if TYPE_CHECKING:
     from zoostore.cli.progress.work import Part, Seen
+
+
+class Spent(NamedTuple):
+    """How many seconds some work took, and how many bytes were done in them."""
+
+    seconds: float = 0.0
+    moved: int = 0
 
 
 class View:
@@ -64,7 +71,7 @@ class Watch:
         self._work: Work | None = None
         self._ended = threading.Event()
         self._ticker: threading.Thread | None = None
-        self._spent: dict[str, float] = {}
+        self._spent: dict[str, Spent] = {}
 
     def begin(self, what: str, total_bytes: int) -> None:
         self.end()
@@ -109,7 +116,7 @@ class Watch:
             if self._work is None:
                 return
             seen = self._work.seen(self._clock())
-            self._spent[self._work.what] = self._spent.get(self._work.what, 0.0) + seen.seconds
+            self._spent[self._work.what] = Spent(seen.seconds, seen.moved)
             self._work = None
             self._view.end(seen)
 
@@ -119,9 +126,9 @@ class Watch:
             if self._work is not None:
                 self._view.show(self._work.seen(self._clock()))
 
-    def spent(self, what: str) -> float:
-        """How many seconds work of this name took since this was last asked."""
-        return self._spent.pop(what, 0.0)
+    def spent(self, what: str) -> Spent:
+        """What the last work of this name took; nothing if this has been asked before."""
+        return self._spent.pop(what, Spent())
 
     def _tick_on(self) -> None:
         pause = self._view.patience

@@ -9,6 +9,10 @@ _WINDOW_SECONDS = 10.0
 _SPACING_SECONDS = 0.25
 _LARGEST = 2**63
 """Sizes may be what an upstream says. No more bytes than this are believed."""
+_LEAST_SPEED = 1.0
+"""In bytes a second: what is slower stands still."""
+_MORE_THAN_A_PIECE = 8 << 20
+"""If a file is at once so many bytes further, they did not just arrive: they were on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Part:
     @property
     def left(self) -> float | None:
         """How many seconds it will take if it goes on so; None if nobody can say."""
-        if self.total is None or self.speed <= 0:
+        if self.total is None or self.speed < _LEAST_SPEED:
             return None
         return (self.total - self.done) / self.speed
 
@@ -49,11 +53,13 @@ class Seen:
     Attributes:
         seconds: since it began.
         files: those in work, in the order in which they began.
+        moved: how many bytes were done in that time; without those that had been done before.
     """
 
     whole: Part
     seconds: float
     files: tuple[Part, ...] = ()
+    moved: int = 0
 
 
 class Work:
@@ -75,12 +81,17 @@ class Work:
     def file(self, name: str, done: int, total: int | None, now: float) -> Part | None:
         """A file is so far; what there is to see of it if nothing was known of it before."""
         known = self._files.get(name)
-        if known is not None:
-            known.set_total(total)
-            known.set(done, now)
-            return None
-        new = self._files[name] = _Counted(name, total, now, done)
-        return new.seen(now)
+        is_new = known is None
+        if known is None:
+            known = self._files[name] = _Counted(name, total, now)
+        before = known.done
+        known.set_total(total)
+        known.set(done, now)
+        jump = known.done - before
+        if jump >= _MORE_THAN_A_PIECE:
+            known.found(jump)
+            self._whole.found(jump)
+        return known.seen(now) if is_new else None
 
     def end_file(self, name: str) -> bool:
         """A file is not in work any more; whether it was."""
@@ -88,17 +99,20 @@ class Work:
 
     def seen(self, now: float) -> Seen:
         files = tuple(file.seen(now) for file in self._files.values())
-        return Seen(self._whole.seen(now), now - self._since, files)
+        whole = self._whole
+        moved = max(0, whole.done - whole.found_bytes)
+        return Seen(whole.seen(now), now - self._since, files, moved)
 
 
 class _Counted:
     """Bytes that are counted, and how many there were at some moments before."""
 
-    def __init__(self, name: str, total: int | None, now: float, done: int = 0) -> None:
+    def __init__(self, name: str, total: int | None, now: float) -> None:
         self.name = name
         self.set_total(total)
-        self.done = _believed(done)
-        self._before = deque([(now, self.done)])
+        self.done = 0
+        self.found_bytes = 0
+        self._before = deque([(now, 0)])
 
     def set_total(self, total: int | None) -> None:
         self.total = None if total is None else _believed(total)
@@ -109,6 +123,11 @@ class _Counted:
             self._before.append((now, self.done))
         while len(self._before) > 1 and self._before[1][0] <= now - _WINDOW_SECONDS:
             self._before.popleft()
+
+    def found(self, count: int) -> None:
+        """Of what is done, so many bytes have always been: they say nothing of the speed."""
+        self.found_bytes += count
+        self._before = deque((time, min(done + count, self.done)) for time, done in self._before)
 
     def seen(self, now: float) -> Part:
         self.set(self.done, now)  # a moment in which nothing comes counts for the speed too
