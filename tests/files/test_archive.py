@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from zoostore.errors import MalformedObject, SpecialFile, UnknownPath, UnsafeArchive, UnsafePath
 from zoostore.files.archive import SUFFIX, Member, members, pack, unpack
-from zoostore.files.tar import DEFAULT_LIMITS, Limits
+from zoostore.files.entries import DEFAULT_LIMITS, Limits
 
 Part = tuple[tarfile.TarInfo, bytes]
 Format = Literal[0, 1, 2]

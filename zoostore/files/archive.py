@@ -1,4 +1,4 @@
-"""Archives: a tar file that anyone may have made, read as the folder that it holds.
+"""Archives: a tar or zip file that anyone may have made, read as the folder that it holds.
 
 Who made the archive is not trusted. Only files come out of it, below one folder, and no
 more of them than an archive of its size may hold. All of that is known before the first
@@ -21,13 +21,23 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 from zoostore.digest import CHUNK
 from zoostore.errors import MalformedObject, SpecialFile, UnknownPath, UnsafeArchive, UnsafePath
+from zoostore.files.entries import (
+    DEFAULT_LIMITS,
+    Entries,
+    Entry,
+    Limits,
+    Unreadable,
+    member_path,
+)
 from zoostore.files.staging import fsync_directory, random_name
-from zoostore.files.tar import DEFAULT_LIMITS, Entry, Limits, Tar, member_path
+from zoostore.files.tar import Tar
+from zoostore.files.zip import Zip, is_zip
 from zoostore.objects.paths import check_siblings
 
 SUFFIX = ".tar.gz"
 
-_SUFFIXES = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
+_SUFFIXES = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|zip)$", re.IGNORECASE)
+_READABLE = re.compile(r"\.(tar(\.(gz|bz2|xz))?|tgz|tbz2?|txz|zip)$", re.IGNORECASE)
 _COMPRESSION_LEVEL = 6
 _MAX_LINKS = 40
 
@@ -50,6 +60,11 @@ class Member(NamedTuple):
     is_executable: bool
 
 
+def is_named_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive which can be read here."""
+    return _READABLE.search(name) is not None
+
+
 def members(archive: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[Member, ...]:
     """The files of an archive, in its order. Links are the files that they lead to.
 
@@ -64,7 +79,7 @@ def members(archive: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[Member, ...
         OSError: the file system failed.
     """
     with _opened(archive) as file:
-        return tuple(member for member, _ in _plan(archive, Tar(file, limits), limits))
+        return tuple(member for member, _ in _plan(archive, _entries(file, limits), limits))
 
 
 def unpack(
@@ -88,19 +103,19 @@ def unpack(
         UnknownPath: there is no such archive, or it does not hold one of `only`.
     """
     with _opened(archive) as file:
-        plan = _plan(archive, Tar(file, limits), limits)
+        plan = _plan(archive, _entries(file, limits), limits)
         if only is not None:
             plan = _selected(archive, plan, frozenset(only))
         copies: dict[Entry, list[Member]] = {}
         for member, source in plan:
             copies.setdefault(source, []).append(member)
-        tar = Tar(file, limits)
-        for entry in tar if copies else ():
-            _write(folder, copies.pop(entry, []), tar.content())
+        entries = _entries(file, limits)
+        for entry in entries if copies else ():
+            _write(folder, copies.pop(entry, []), entries.content())
             if not copies:
                 break
         if copies:
-            raise tarfile.ReadError("it changed while it was read")
+            raise Unreadable("it changed while it was read")
     return tuple(member for member, _ in plan)
 
 
@@ -162,7 +177,7 @@ def _opened(archive: Path) -> Iterator[BinaryIO]:
         raise UnknownPath(f"There is no archive {archive}.", path=str(archive))
     try:
         if not archive.is_file():
-            raise tarfile.ReadError("it is no regular file")
+            raise Unreadable("it is no regular file")
         with open(archive, "rb") as file:
             yield file
     except (UnsafePath, UnsafeArchive) as error:
@@ -170,18 +185,23 @@ def _opened(archive: Path) -> Iterator[BinaryIO]:
             f"The archive {archive} is not safe. {error.message} It was not unpacked.",
             path=str(archive),
         ) from error
-    except tarfile.TarError as error:
+    except Unreadable as error:
         raise MalformedObject(
             f"The archive {archive} cannot be read: {error}. It was not unpacked.",
             path=str(archive),
         ) from error
 
 
-def _plan(archive: Path, tar: Tar, limits: Limits) -> _Plan:
+def _entries(file: BinaryIO, limits: Limits) -> Entries:
+    """What an archive holds, by what the archive is, whatever it is called."""
+    return Zip(file, limits) if is_zip(file) else Tar(file, limits)
+
+
+def _plan(archive: Path, entries: Entries, limits: Limits) -> _Plan:
     tree: _Folder = {}
     files: dict[str, Entry] = {}
     count = 0
-    for entry in tar:
+    for entry in entries:
         # Folders that no header names count too: one path could ask for hundreds of them.
         count += max(1, _put(tree, entry.path, entry.is_folder))
         if count > limits.entries:
@@ -194,7 +214,7 @@ def _plan(archive: Path, tar: Tar, limits: Limits) -> _Plan:
     for entry in files.values():
         source = _source(entry, files)
         if source is not entry:
-            tar.spend(source.size)
+            entries.spend(source.size)
         plan.append((Member(entry.path[start:], source.size, source.is_executable), source))
     return plan
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import os
-import posixpath
 import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from zoostore.digest import CHUNK
-from zoostore.errors import UnsafeArchive, UnsafePath
-from zoostore.objects.paths import check_link, check_name, check_path, why_not_on_windows
+from zoostore.errors import UnsafeArchive
+from zoostore.files.entries import Budget, Entry, Limits, Unreadable, link_target, member_path, text
 
 _MAX_HEADER_BYTES = 1 << 20
 _EXTENDED_BYTES_PER_ENTRY = 1 << 10
@@ -36,30 +33,6 @@ _OTHERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """An archive of N bytes may hold `spare + ratio * N` bytes of content in `entries` files
-    and folders. Links count as the copies that they become.
-    """
-
-    entries: int = 100_000
-    spare: int = 1 << 30
-    ratio: int = 200
-
-
-DEFAULT_LIMITS = Limits()
-
-
-class Entry(NamedTuple):
-    """A header, checked by itself. `target` is the path in the archive that a link leads to."""
-
-    path: str
-    is_folder: bool
-    size: int
-    is_executable: bool
-    target: str | None
-
-
 class Tar:
     """The entries of a tar file, read once and forwards, in the memory of one chunk.
 
@@ -67,13 +40,11 @@ class Tar:
     all headers, reads a long name of any size at once, takes a broken header for the end, and
     before 3.12.6 needs quadratic time for some (CVE-2024-6232).
 
-    Iterating raises `UnsafeArchive` or `UnsafePath` with a sentence that says why, and
-    `tarfile.TarError` with half a sentence for what cannot be read.
+    Raises what `Entries` does.
     """
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
-        self._limit = limits.spare + limits.ratio * os.fstat(file.fileno()).st_size
-        self._left = self._limit
+        self.spend = Budget(limits, file).spend
         self._extended_left = _MAX_HEADER_BYTES + _EXTENDED_BYTES_PER_ENTRY * limits.entries
         self._unread = 0
         self._read_some = _decoded(file)
@@ -96,14 +67,6 @@ class Tar:
             self._unread -= len(chunk)
             yield chunk
 
-    def spend(self, size: int) -> None:
-        """Count bytes against the limit, before they are read or written."""
-        self._left -= size
-        if self._left < 0:
-            raise UnsafeArchive(
-                f"It holds more than {self._limit} bytes, the most for an archive of its size."
-            )
-
     def _next(self) -> Entry | None:
         extended: dict[str, str] = {}
         while (info := self._header()) is not None and info.type in _EXTENSIONS:
@@ -114,7 +77,10 @@ class Tar:
         block = self._exactly(tarfile.BLOCKSIZE)
         if not any(block):
             return None
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        try:
+            return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.TarError as error:
+            raise Unreadable(str(error)) from error
 
     def _extension(self, info: tarfile.TarInfo) -> dict[str, str]:
         if not 0 <= info.size <= _MAX_HEADER_BYTES:
@@ -127,7 +93,7 @@ class Tar:
         data = self._exactly(info.size)
         self._exactly(-info.size % tarfile.BLOCKSIZE)
         if info.type in _LONG:
-            return {_LONG[info.type]: _text(data.partition(b"\0")[0])}
+            return {_LONG[info.type]: text(data.partition(b"\0")[0])}
         return dict(_pax_records(data)) if info.type in _PAX else {}
 
     def _entry(self, info: tarfile.TarInfo, extended: dict[str, str]) -> Entry:
@@ -150,7 +116,7 @@ class Tar:
     def _exactly(self, size: int) -> bytes:
         data = self._read(size)
         if len(data) < size:
-            raise tarfile.ReadError("it ends early")
+            raise Unreadable("it ends early")
         return data
 
     def _read(self, size: int) -> bytes:
@@ -159,7 +125,7 @@ class Tar:
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's error, not the archive's
-            raise tarfile.ReadError(str(error)) from error
+            raise Unreadable(str(error)) from error
 
 
 def _decoded(file: BinaryIO) -> Callable[[int], bytes]:
@@ -211,16 +177,12 @@ def _pax_records(data: bytes) -> Iterator[tuple[str, str]]:
         end = start + int(digits) if digits.isdigit() else 0
         key, equals, value = data[start + len(digits) + 1 : end - 1].partition(b"=")
         if not equals or data[end - 1 : end] != b"\n":
-            raise tarfile.ReadError("an extended header is broken")
+            raise Unreadable("an extended header is broken")
         if key in (b"path", b"linkpath", b"size"):
-            yield key.decode(), _text(value)
+            yield key.decode(), text(value)
         elif key.startswith(b"GNU.sparse."):
             yield "sparse", ""
         start = end
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")  # which no name may hold
 
 
 def _size(name: str, info: tarfile.TarInfo, extended: dict[str, str]) -> int:
@@ -230,32 +192,8 @@ def _size(name: str, info: tarfile.TarInfo, extended: dict[str, str]) -> int:
     return int(digits)
 
 
-def member_path(name: str, what: str = "The path") -> str:
-    """A member's path in its one form; empty for the root.
-
-    Args:
-        what: what the message calls it.
-
-    Raises:
-        UnsafePath: it is absolute, goes up, or has a name that no snapshot may hold.
-    """
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    try:
-        if name.startswith("/"):
-            raise UnsafePath("It is absolute.")
-        check_path("/".join(parts))
-        for part in parts:
-            check_name(part)
-            if os.name == "nt" and (reason := why_not_on_windows(part)):
-                raise UnsafePath(f"{part!r} {reason}.")
-    except UnsafePath as error:
-        raise UnsafePath(f"{what} {name[:200]!r}: {error.message}", path=name) from None
-    return "/".join(parts)
-
-
 def _target(path: str, type: bytes, link: str) -> str:
     """The path in the archive that a link leads to."""
     if type == tarfile.LNKTYPE:
         return member_path(link, f"The link {path!r} to")
-    check_link(path, link)
-    return posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
+    return link_target(path, link)
