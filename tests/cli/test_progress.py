@@ -50,7 +50,7 @@ class Recorder(View):
     def begin(self, seen: Seen) -> None:
         self.calls.append(("begin", seen))
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: Seen | None) -> None:
         self.calls.append(("show", seen))
         self.shown.set()
 
@@ -205,7 +205,6 @@ def test_what_is_told_outside_of_work_counts_for_nothing() -> None:
     progress.advance(5)
     progress.item("a", 1, 2)
     progress.item_end("a")
-    progress.tick()
     progress.end()
 
     assert view.words == []
@@ -252,6 +251,19 @@ def test_a_thread_shows_work_while_nothing_arrives_and_is_gone_when_it_ends() ->
     progress.end()
     assert set(threading.enumerate()) <= before
     assert view.words[-1] == "end"
+
+
+def test_a_note_between_two_pieces_of_work_is_shown_while_it_lasts() -> None:
+    before = set(threading.enumerate())
+    view = Recorder()
+    view.period = 0.001
+    progress = Watch(view)
+    progress.note("waiting for process 7")
+
+    assert view.shown.wait(30)
+    progress.end()
+    assert view.calls[1] == ("show", None)
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_view_that_shows_nothing_needs_no_thread() -> None:

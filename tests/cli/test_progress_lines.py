@@ -87,9 +87,33 @@ def test_work_that_is_done_soon_says_nothing() -> None:
 
 def test_a_note_is_a_line_of_its_own_in_which_nothing_drives_a_terminal() -> None:
     pipe = Pipe(Lines)
+    pipe.progress.begin("pulling", 0)
+    pipe.tick(5)
     pipe.progress.note("waiting 4 s: \x1b[2J\n\u2028 answered 503")
 
-    assert pipe.lines == ["waiting 4 s: \\x1b[2J\\n\\u2028 answered 503"]
+    assert pipe.lines[1:] == ["waiting 4 s: \\x1b[2J\\n\\u2028 answered 503"]
+
+
+def test_what_is_noted_is_said_only_once_it_takes_long() -> None:
+    pipe = Pipe(Lines)
+    pipe.progress.note("waiting for process 7")
+    assert pipe.lines == []
+    pipe.tick(5)
+    pipe.progress.note("waiting for process 8")
+    pipe.tick(5)
+
+    assert pipe.lines == ["waiting for process 7", "waiting for process 8"]
+
+
+def test_what_was_noted_before_work_went_on_is_no_news() -> None:
+    pipe = Pipe(Lines)
+    pipe.progress.note("waiting for process 7")
+    pipe.progress.begin("pulling", 0)
+    pipe.progress.note("trying again")
+    pipe.progress.end()
+    pipe.tick(5)
+
+    assert pipe.lines == []
 
 
 # JSON

@@ -25,7 +25,9 @@ class Bars(View):
         self._stream = stream
         self._live: Live | None = None
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: Seen | None) -> None:
+        if seen is None:
+            return
         from zoostore.cli.progress.picture import picture
 
         live = self._live

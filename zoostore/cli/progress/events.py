@@ -26,7 +26,9 @@ class Events(View):
     def begin(self, seen: Seen) -> None:
         self._emit("begin", what=seen.whole.name, total_bytes=seen.whole.total)
 
-    def show(self, seen: Seen) -> None:
+    def show(self, seen: Seen | None) -> None:
+        if seen is None:
+            return
         whole = seen.whole
         self._emit(
             "progress",

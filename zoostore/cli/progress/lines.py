@@ -15,19 +15,40 @@ if TYPE_CHECKING:
 
 
 class Lines(View):
-    """Says nothing of work that is done soon."""
+    """Says nothing of work that is done soon, not even what there was to note."""
 
     patience = 5.0
     period = 5.0
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_patient = True
+        self._noted: list[str] = []
 
-    def show(self, seen: Seen) -> None:
-        self._write(sentence(seen.whole))
+    def begin(self, seen: Seen) -> None:
+        self._start_again()
+
+    def show(self, seen: Seen | None) -> None:
+        self._is_patient = False
+        for text in self._noted:
+            self._write(text)
+        self._noted.clear()
+        if seen is not None:
+            self._write(sentence(seen.whole))
 
     def note(self, text: str) -> None:
-        self._write(printable(text))
+        if self._is_patient:
+            self._noted.append(printable(text))
+        else:
+            self._write(printable(text))
+
+    def end(self, seen: Seen) -> None:
+        self._start_again()
+
+    def _start_again(self) -> None:
+        # What was waited for has come, and why it was is no news.
+        self._is_patient = True
+        self._noted.clear()
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")

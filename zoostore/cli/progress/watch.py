@@ -34,8 +34,8 @@ class View:
     def begin(self, seen: Seen) -> None:
         """Work began."""
 
-    def show(self, seen: Seen) -> None:
-        """A period has passed."""
+    def show(self, seen: Seen | None) -> None:
+        """A period has passed; None: between two pieces of work, with something noted."""
 
     def file(self, part: Part) -> None:
         """Work on a file began."""
@@ -69,8 +69,7 @@ class Watch:
         self._is_ticking = is_ticking and view.period > 0
         self._lock = threading.Lock()
         self._work: Work | None = None
-        self._ended = threading.Event()
-        self._ticker: threading.Thread | None = None
+        self._ticker: _Ticker | None = None
         self._spent: dict[str, Spent] = {}
 
     def begin(self, what: str, total_bytes: int) -> None:
@@ -79,10 +78,7 @@ class Watch:
             now = self._clock()
             self._work = Work(what, total_bytes, now)
             self._view.begin(self._work.seen(now))
-        if self._is_ticking:
-            self._ended.clear()
-            self._ticker = threading.Thread(target=self._tick_on, daemon=True)
-            self._ticker.start()
+            self._start_ticking()
 
     def advance(self, count: int) -> None:
         with self._lock:
@@ -105,13 +101,13 @@ class Watch:
     def note(self, text: str) -> None:
         with self._lock:
             self._view.note(text)
+            self._start_ticking()
 
     def end(self) -> None:
         """Nothing is shown any more; also for work that failed and could not say so."""
-        self._ended.set()
-        if self._ticker is not None:
-            self._ticker.join()
-            self._ticker = None
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.stop()
         with self._lock:
             if self._work is None:
                 return
@@ -123,15 +119,33 @@ class Watch:
     def tick(self) -> None:
         """Show how far the work is now."""
         with self._lock:
-            if self._work is not None:
-                self._view.show(self._work.seen(self._clock()))
+            self._view.show(self._work.seen(self._clock()) if self._work else None)
 
     def spent(self, what: str) -> Spent:
         """What the last work of this name took; nothing if this has been asked before."""
         return self._spent.pop(what, Spent())
 
-    def _tick_on(self) -> None:
-        pause = self._view.patience
-        while not self._ended.wait(pause):
-            self.tick()
-            pause = self._view.period
+    def _start_ticking(self) -> None:
+        if self._is_ticking and self._ticker is None:
+            self._ticker = _Ticker(self.tick, self._view.patience, self._view.period)
+            self._ticker.start()
+
+
+class _Ticker(threading.Thread):
+    """Calls something again and again; first after another pause. Times are in seconds."""
+
+    def __init__(self, tick: Callable[[], None], first_pause: float, pause: float) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._tick = tick
+        self._first_pause, self._pause = first_pause, pause
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        pause = self._first_pause
+        while not self._stopped.wait(pause):
+            self._tick()
+            pause = self._pause
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
