@@ -6,6 +6,7 @@ with the sizes and digests that its files must have, and then the files.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -75,26 +76,22 @@ class HubSource:
         repository = state.repository
         if state.is_gated:
             self._api.check_access(repository)
-        listed = self._api.tree(repository, state.commit)
+        files = self._files(state, self._api.tree(repository, state.commit))
         return Upstream(
             stub=stub.name,
             source=f"{self._api.address}/{repository.path}",
             revision=state.commit,
             time=self._api.time(repository, state.commit),
-            files=tuple(self._file(state, line) for line in listed),
+            files=tuple(files),
             notes=self._notes(asked, repository),
         )
 
-    def _file(self, state: State, line: Listed) -> UpstreamFile:
-        url = self._api.file_url(state.repository, state.commit, line.path)
-        wanted = Wanted(
-            name=line.path,
-            places=(Place(url, self._api.headers),),
-            size=line.size,
-            digests=(line.digest,),
-            compute=frozenset({SHA256}),
-        )
-        return UpstreamFile(line.path, wanted)
+    def _files(self, state: State, listed: Iterable[Listed]) -> Iterator[UpstreamFile]:
+        headers, compute = self._api.headers, frozenset({SHA256})
+        for line in listed:
+            place = Place(self._api.file_url(state.repository, state.commit, line.path), headers)
+            wanted = Wanted(line.path, (place,), line.size, (line.digest,), compute)
+            yield UpstreamFile(line.path, wanted)
 
     def _notes(self, asked: Repository, found: Repository) -> tuple[str, ...]:
         if asked == found:
