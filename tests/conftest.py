@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import pytest
+from hypothesis import settings
 
 from tests.hub import hub as hub  # a fixture
 from zoostore import Store
@@ -29,6 +30,10 @@ from zoostore.transport.patience import Patience
 
 Content: TypeAlias = bytes | str | None
 Files: TypeAlias = Mapping[str, Content]
+
+# Other work on the machine may make any example slow: that is no finding.
+settings.register_profile("zoostore", deadline=None)
+settings.load_profile("zoostore")
 
 SETTINGS = ("HOME", "INDEX", "OFFLINE", "REMOTE", "NO_PROGRESS")
 SMALL_THRESHOLD = 'large_object = 16\nlink = "hardlink"\n'

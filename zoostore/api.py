@@ -33,19 +33,22 @@ if TYPE_CHECKING:
     from zoostore.ops.history import Found
     from zoostore.ops.models import Model
     from zoostore.ops.publish import Published
-    from zoostore.ops.pull import Pulled
+    from zoostore.ops.pulled import Pulled
     from zoostore.ops.recording import Note, Recorded
     from zoostore.ops.search import Search
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
     from zoostore.ops.working import WorkingDirectory
     from zoostore.sources.catalog import Listed
+    from zoostore.sources.hub import HubSource
     from zoostore.sources.zoo import ZooSource
     from zoostore.store.layout import Layout
     from zoostore.store.names import Names
     from zoostore.store.objectstore import ObjectStore
     from zoostore.stubs import Stub
     from zoostore.transport.base import StaticFiles
+    from zoostore.transport.downloads import Downloads
+    from zoostore.transport.http import HttpClient
 
 T = TypeVar("T")
 
@@ -77,6 +80,7 @@ class Store:
         self._progress: Progress = progress or Silent()
         self._names: Names | None = None
         self._objects: ObjectStore | None = None
+        self._http: HttpClient | None = None
 
     @classmethod
     def of_checkout(
@@ -666,7 +670,7 @@ class Store:
         from zoostore.transport.http import HttpClient
 
         if self._http is None:
-            self._http = HttpClient(note=self._progress.note)
+            self._http = HttpClient(progress=self._progress)
         return self._http
 
     def _start_downloads(self, folder: Path) -> Downloads:
@@ -682,8 +686,17 @@ class Store:
         if first:
             addresses["environment"] = first
         addresses |= self._read_config(self._layout()).remotes
-        zoos = [ZooSource(name, _files_at(address)) for name, address in addresses.items()]
-        return [*zoos, ZooSource(BUILTIN, _files_at(_builtin_zoo()))]
+        zoos = [ZooSource(name, self._files_at(address)) for name, address in addresses.items()]
+        return [*zoos, ZooSource(BUILTIN, self._files_at(_builtin_zoo()))]
+
+    def _files_at(self, address: str) -> StaticFiles:
+        from zoostore.transport.directory import DirectoryFiles
+
+        if address.startswith(("http://", "https://")):
+            from zoostore.transport.web_files import HttpFiles
+
+            return HttpFiles(address, self._client())
+        return DirectoryFiles(Path(address.removeprefix("file://")))
 
     def _find(self, stub: str | Stub) -> Found:
         from zoostore.ops.history import find
@@ -701,13 +714,18 @@ class Store:
 
     def _contents(self, stub: Stub) -> Contents:
         """A snapshot with its files, from a source if it is not here; nothing is kept of that."""
+        from zoostore.errors import UnknownStub
         from zoostore.ops.asking import resolve
         from zoostore.ops.browse import Contents, contents
+        from zoostore.sources.base import Offer
 
         def there(sources: Sources, stub: Stub) -> Contents:
             offer = resolve(sources, stub).value
             if not isinstance(offer, Offer):
-                raise not_here(stub)
+                raise UnknownStub(
+                    f"{stub} is not here. What is in it is known once it was pulled.",
+                    stub=str(stub),
+                )
             return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
 
         return self._here_or_there(stub, contents, there)
@@ -752,23 +770,28 @@ class Store:
         self, store: ObjectStore, stub: Stub, chosen: Selector, *, verify: bool = False
     ) -> tuple[Found, Pulled]:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
-        from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
+        from zoostore.errors import DamagedContent, TransferFailed, UnknownRevision, UnknownStub
         from zoostore.ops.completing import bring_here
         from zoostore.ops.history import find
         from zoostore.ops.pull import is_in_part, pull
         from zoostore.stubs import Stub
 
         now = int(time.time())
-        damage = None
+        damage = part = None
+
+        def bring(found: Found) -> tuple[Found, Pulled]:
+            sources = functools.partial(self._sources, _parsed(found.stub))
+            return found, bring_here(store, sources, found, chosen, now, self._progress)
+
         try:
             found = find(store, stub)
-            if is_in_part(found.snapshot) and not self._is_offline():
-                raise UnknownRevision(f"{found.stub} was pulled in part.")  # and the rest is there
-            # From here on exactly this snapshot is meant, whatever a source has now.
-            stub = Stub(found.stub, str(found.id))
             if verify:
                 store.distrust_all()
-            return found, bring_here(store, self._sources, found, chosen, now, self._progress)
+            if not is_in_part(found.snapshot) or self._is_offline() or store.names.read_only:
+                # From here on exactly this snapshot is meant, whatever a source has now.
+                stub = Stub(found.stub, str(found.id))
+                return bring(found)
+            part = found  # and the source has the rest
         except (UnknownStub, UnknownRevision):
             store.names.require_writable()
         except DamagedContent as error:  # a tree or the snapshot itself: a source may have it
@@ -776,10 +799,14 @@ class Store:
                 raise
             damage = error
         try:
-            with self._sources() as sources:
+            with self._sources(stub) as sources:
                 pulled = pull(store, sources, stub, chosen, now, self._progress)
         except (UnknownStub, UnknownRevision) as error:
             raise damage or error from None
+        except TransferFailed:
+            if part is None:
+                raise
+            return bring(part)
         return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
 
     @staticmethod
@@ -815,13 +842,3 @@ def _builtin_zoo() -> str:
 
 def _absolute(url: str) -> str:
     return url if "://" in url or not url else str(Path(url).absolute())
-
-
-def _files_at(address: str) -> StaticFiles:
-    from zoostore.transport.directory import DirectoryFiles
-
-    if address.startswith(("http://", "https://")):
-        from zoostore.transport.web_files import HttpFiles
-
-        return HttpFiles(address)
-    return DirectoryFiles(Path(address.removeprefix("file://")))

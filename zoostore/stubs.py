@@ -22,6 +22,9 @@ MAX_NAME_BYTES: Final = 400
 CHECKPOINTS: Final = ("prepruning", "postpruning", "preqat", "postqat")
 """The states of a training that a model may keep, in the order in which they are reached."""
 
+HUB: Final = "hf"
+"""The scheme of models that the Hugging Face Hub names."""
+
 SELECTORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"recipe": (), "checkpoint": CHECKPOINTS, "deployment": ("default",), "recipe_type": ()}
 )

@@ -14,6 +14,9 @@ from zoostore.files.staging import host_name, owner_is_gone, random_name
 
 _LONGEST = 1000
 
+SUFFIX = ".claim"
+"""How the names of claims end that others may take away."""
+
 
 @contextlib.contextmanager
 def claim(path: Path, what: str) -> Iterator[None]:
@@ -65,6 +68,20 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def remove_abandoned_claims(folder: Path) -> None:
+    """Take away the claims in a folder whose processes are gone."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.suffix == SUFFIX:
+            with contextlib.suppress(StoreBusy):
+                _remove_if_abandoned(path, path.name)
+        elif path.name.rpartition(".")[0].endswith(SUFFIX):  # one that was not put there yet
+            with contextlib.suppress(StoreBusy):
+                _require_abandoned(path, path, path.name)
+                path.unlink(missing_ok=True)
 
 
 def _remove_if_abandoned(path: Path, what: str) -> None:

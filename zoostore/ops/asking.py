@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -15,18 +16,30 @@ from zoostore.errors import (
     UnknownStub,
     ZooError,
 )
-from zoostore.sources.base import Offer, Source
+from zoostore.sources.base import Offer, Source, Upstream, Zoo
 from zoostore.stubs import Stub
+
+if TYPE_CHECKING:
+    from zoostore.transport.downloads import Downloads
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources to ask, in order, and whether the network may be used."""
+    """The sources to ask, and whether the network may be used.
 
-    order: Sequence[Source]
+    Attributes:
+        zoos: those that hold objects by their ids, in the order in which they are asked.
+        offline: whether those that need the network are left out.
+        start: begins downloads, given a folder for what is on its way.
+        upstream: who is asked for a model that no zoo has; None if there is nobody.
+    """
+
+    zoos: Sequence[Zoo]
     offline: bool
+    start: Callable[[Path], Downloads]
+    upstream: Source | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -35,13 +48,17 @@ class Sources:
         for source in self.order:
             source.close()
 
-    def usable(self) -> list[Source]:
-        return [source for source in self.order if not (self.offline and source.needs_network)]
+    @property
+    def order(self) -> list[Source]:
+        return [*self.zoos, *([self.upstream] if self.upstream else [])]
+
+    def usable(self) -> list[Zoo]:
+        return [zoo for zoo in self.zoos if not (self.offline and zoo.needs_network)]
 
     @property
     def some_left_out(self) -> bool:
         """Whether a source cannot be asked because that would need the network."""
-        return len(self.usable()) < len(self.order)
+        return self.offline and any(source.needs_network for source in self.order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +76,8 @@ class Answer(Generic[T]):
     failure: ZooError | None
 
 
-def resolve(sources: Sources, stub: Stub) -> Answer[Offer]:
-    """The snapshot that a stub means at the first source that has it. Raises what `ask` raises."""
+def resolve(sources: Sources, stub: Stub) -> Answer[Offer | Upstream]:
+    """The state that a stub means at the first source that has it. Raises what `ask` raises."""
     return ask(sources, stub, lambda source: source.resolve(stub))
 
 

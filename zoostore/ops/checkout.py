@@ -24,7 +24,7 @@ from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
-from zoostore.ops.pull import Pulled
+from zoostore.ops.pulled import Pulled
 from zoostore.ops.status import tracking_of
 from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking
 from zoostore.ops.working import CheckoutState, WorkingDirectory

@@ -19,7 +19,7 @@ from zoostore.files.scan import Found, require_keepable
 from zoostore.objects.listing import directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
-from zoostore.ops.pull import missing_blobs
+from zoostore.ops.completing import missing_blobs
 from zoostore.ops.recording import Note, Recorded, record
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.tracking import Tracked, laid_out

@@ -10,8 +10,15 @@ from zoostore.digest import Oid
 from zoostore.errors import Ambiguous, UnknownRevision, UnknownStub
 from zoostore.objects.snapshot import Snapshot
 from zoostore.store.objectstore import ObjectStore
-from zoostore.stubs import Stub, only_match
+from zoostore.stubs import Stub, only_match, parse_stub
 
+DEFAULT_BRANCH = "main"
+"""What the Hub calls a model's newest state."""
+
+LEFT_OUT = "left_out"
+"""In a snapshot's metadata: how many files of its source it does not have, or `unknown`."""
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -96,6 +103,9 @@ def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
     for oid, snapshot in history(store, tip):
         if snapshot.revision == revision:
             return oid
+    earlier = _by_reflog(store, name, tip, revision)
+    if earlier is not None:
+        return earlier
     raise UnknownRevision(
         f"{name} has no tag, revision or snapshot {revision!r}.", stub=name, revision=revision
     )
@@ -114,6 +124,38 @@ def _by_prefix(store: ObjectStore, name: str, tip: Oid | None, prefix: str) -> O
             candidates=[str(oid) for oid in own],
         )
     return own[0] if own else None
+
+
+def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | None:
+    """A snapshot that the name or a tag of it ever pointed to, by what its source calls it.
+
+    Of several, the newest that has all files of its source.
+    """
+    partial = None
+    for oid, said in _ever_named(store, name):
+        snapshot = store.snapshot(oid)
+        is_commit = bool(snapshot.revision) and _COMMIT.fullmatch(revision) is not None
+        if said == revision or (is_commit and snapshot.revision.startswith(revision)):
+            if LEFT_OUT not in snapshot.metadata:
+                return oid
+            partial = partial or oid
+    is_default = revision == DEFAULT_BRANCH and parse_stub(name).scheme == "hf"
+    return partial or (tip if is_default else None)
+
+
+def _ever_named(store: ObjectStore, name: str) -> Iterator[tuple[Oid, str]]:
+    """Every snapshot here that the reflog names for a stub, and what was said, the newest first.
+
+    What was said when a tag was set is what the source calls the snapshot.
+    """
+    changes = [line.change for line in store.names.reflog.read() if line.change is not None]
+    seen = set()
+    for change in reversed(changes):
+        said = change.message if change.tag else ""
+        if change.stub == name and change.new is not None and (change.new, said) not in seen:
+            seen.add((change.new, said))
+            if store.location(change.new) is not None:
+                yield change.new, said
 
 
 def history(store: ObjectStore, tip: Oid) -> Iterator[tuple[Oid, Snapshot]]:

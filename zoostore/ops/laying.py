@@ -16,6 +16,7 @@ from zoostore.files.links import (
     LINK_MODES,
     LINKERS,
     REFLINK,
+    SYMLINK,
     choose_mode,
     is_unavailable,
 )
@@ -28,6 +29,8 @@ from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
 _ONNX = ".onnx"
+_SOMEBODYS = stat.S_IXUSR | stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+"""Permissions that no object of the store's own has."""
 
 
 class Layer:
@@ -94,8 +97,9 @@ class Layer:
         # A name that shares the object's inode shares its permissions, which are not executable.
         if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
             mode = COPY
-        # Somebody made the object executable through such a name: theirs is left as it is.
-        if mode == HARDLINK and os.stat(source).st_mode & stat.S_IXUSR:
+        # Somebody made the object executable through such a name, or it is a file of somebody's
+        # that was adopted, and can be written to: theirs is left as it is.
+        if mode in (HARDLINK, SYMLINK) and os.stat(source).st_mode & _SOMEBODYS:
             mode = COPY
         try:
             LINKERS[mode](source, target, permissions)

@@ -88,7 +88,7 @@ def search(store: ObjectStore | None, sources: Sources, query: Query) -> Search:
         except ZooError as error:
             unread[source.name] = error
     usable = sources.usable()
-    not_asked = tuple(source.name for source in sources.order if source not in usable)
+    not_asked = tuple(zoo.name for zoo in sources.zoos if zoo not in usable)
     return Search(tuple(found[stub] for stub in sorted(found)), not_asked, unread)
 
 

@@ -10,7 +10,7 @@ from zoostore.digest import Oid
 from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.stubs import Stub
-from zoostore.transport.wanted import Wanted
+from zoostore.transport.wanted import Place, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,28 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of what was read and of connections; it can still be used again."""
 
+    def resolve(self, stub: Stub) -> Offer | Upstream | None:
+        """The state of a model that a stub means there; None if it does not know the model.
+
+        Raises:
+            UnknownRevision: it knows the model, but not so.
+            TransferFailed: it cannot be read.
+            DamagedContent: what it sent is not what it promised.
+        """
+
+    def locate(self, stub: Stub) -> tuple[str, Oid] | None:
+        """The full name and the snapshot's id that a stub means there. Raises as `resolve`."""
+
+
+class Zoo(Source, Protocol):
+    """A source that holds objects by their ids."""
+
     def models(self) -> Iterator[Known]:
         """Every model that it lists.
 
         Raises:
             TransferFailed, DamagedContent: as `resolve`.
         """
-
-    def locate(self, stub: Stub) -> tuple[str, Oid] | None:
-        """The full name and the snapshot's id that a stub means there. Raises as `resolve`."""
 
     def url_of(self, stub: str, oid: Oid) -> str | None:
         """Where a blob of a model's snapshot can be fetched; None if it does not know the model.
@@ -117,21 +130,26 @@ class Source(Protocol):
             TransferFailed, DamagedContent: as `resolve`.
         """
 
-    def resolve(self, stub: Stub) -> Offer | None:
-        """The snapshot that a stub means there; None if the source does not know the model.
+    def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        """Of these blobs, those in the packs of the models that were resolved.
 
-        Raises:
-            UnknownRevision: it knows the model, but not so.
-            TransferFailed: it cannot be read.
-            DamagedContent: what it sent is not what it promised.
-        """
-
-    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        """Blobs in pieces, each to be read before the next is asked for; those it lacks left out.
+        They come in pieces, each to be read before the next is asked for.
 
         Args:
             wanted: their sizes in bytes.
 
         Raises:
             TransferFailed: it cannot be read.
+        """
+
+    def place_of(self, oid: Oid) -> Place | None:
+        """Where a blob is if it is a file of its own there; None if that is on a disk here.
+
+        Nothing is asked: it need not be there.
+        """
+
+    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        """Of these blobs, those that neither `packed` nor `place_of` gives, as `packed` does.
+
+        Those that it lacks are left out.
         """

@@ -26,6 +26,7 @@ from zoostore.sources.remote_pack import RemotePack
 from zoostore.store.records import ObjectKind
 from zoostore.stubs import Stub, only_match
 from zoostore.transport.base import NotThere, StaticFiles, read_whole
+from zoostore.transport.wanted import Place
 
 _TRIES = 3
 _MIN_PREFIX = 4
@@ -115,10 +116,15 @@ class ZooSource:
             )
         return Offer(listed.stub, oid, snapshot, listing, listed.tags)
 
+    def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        yield from self._fetch_packed(list(self._packs.values()), dict(wanted))
+
+    def place_of(self, oid: Oid) -> Place | None:
+        return self._files.place_of(object_path(oid))
+
     def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
         left = dict(wanted)
-        yield from self._fetch_packed(list(self._packs.values()), left)
-        for oid in list(left):
+        for oid in list(left) if not self.needs_network else ():
             try:
                 with self._files.stream(object_path(oid)) as chunks:
                     del left[oid]

@@ -25,7 +25,7 @@ import struct
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,6 +137,12 @@ class Reader:
         """The oid of the content that is known to have this digest; it need not be here."""
         value = self._get(_ALIASES, _alias_key(digest))
         return Oid(value) if value is not None else None
+
+    def named(self, algorithms: Collection[str]) -> Iterator[Oid]:
+        """The contents whose digest by one of these algorithms is known."""
+        for algorithm in algorithms:
+            for _, value in self._items(_ALIASES, bytes([ALGORITHM_CODES[algorithm]])):
+                yield Oid(value)
 
     def reflog_position(self) -> Position:
         value = self._get(_META, b"reflog") or _LENGTH.pack(0)

@@ -33,6 +33,7 @@ class Layout:
         self.reflog = root / "reflog"
         self.index = index or root / "index"
         self.tmp = root / "tmp"
+        self.downloads = self.tmp / "downloads"
         self.quarantine = root / "quarantine"
         self.checkouts = root / "checkouts"
 

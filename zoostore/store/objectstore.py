@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from zoostore.digest import BLAKE3, Digest, Oid, hash_descriptor
 from zoostore.errors import DamagedContent, MissingObject
+from zoostore.files.claim import remove_abandoned_claims
 from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
@@ -54,6 +55,7 @@ class ObjectStore:
     def staging(self) -> Staging:
         """A new folder for writes in progress, on the store's file system."""
         self.names.require_writable()
+        remove_abandoned_claims(self.layout.tmp)
         return Staging(self.layout.tmp)
 
     def distrust_all(self) -> None:

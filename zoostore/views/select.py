@@ -120,6 +120,7 @@ class Recipes(Directory):
     """
 
     _selectors: Mapping[str, str] = {}
+    _named: Mapping[str, File] | None = None
 
     def __init__(
         self,
@@ -134,10 +135,11 @@ class Recipes(Directory):
     @classmethod
     def of_model(cls, tree: Tree, selectors: Mapping[str, str]) -> Recipes:
         """The recipes of a model, wherever in it they are."""
-        found = [File._in(tree, path) for path in recipes(tree.paths()).values()]
+        named = {name: File._in(tree, path) for name, path in tree.recipes().items()}
+        found = list(named.values())
         folders = {file._at.rpartition("/")[0] for file in found}
         at = folders.pop() if len(folders) == 1 else ""
-        return cls._in(tree, at, name="recipe", _files=found, _selectors=selectors)
+        return cls._in(tree, at, name="recipe", _files=found, _named=named, _selectors=selectors)
 
     @property
     def recipes(self) -> list[File]:
@@ -168,10 +170,12 @@ class Recipes(Directory):
     def __getitem__(self, name: str) -> File:
         """The recipe of a name, or of a file's name. Raises `UnknownChoice`."""
         choices = self._choices()
+        if name in choices:
+            return choices[name]
         for file in self.files:
             if name in (file.name, file.name.rpartition(".")[0]):
                 return file
-        return choices[name if name in choices else choose("recipe", name, choices)]
+        return choices[choose("recipe", name, choices)]
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -180,7 +184,9 @@ class Recipes(Directory):
         """The recipe whose file has this name; None if there is none."""
         return next((file for file in self.files if file.name == recipe_name), None)
 
-    def _choices(self) -> dict[str, File]:
+    def _choices(self) -> Mapping[str, File]:
+        if self._named is not None:
+            return self._named
         by_path = {f"recipe/{file.name}": file for file in self.files}
         named = {name: by_path[path] for name, path in recipes(by_path).items()}
         return named or {file.name.rpartition(".")[0]: file for file in self.files}

@@ -19,7 +19,7 @@ from zoostore.objects.listing import Listing, directories, reaching
 from zoostore.objects.tree import Kind
 from zoostore.ops.browse import Contents
 from zoostore.ops.status import content_oid
-from zoostore.roles import left_out
+from zoostore.roles import left_out, recipes
 from zoostore.views.unpacking import unpack_beside
 
 
@@ -32,6 +32,9 @@ class Tree(Protocol):
 
     def paths(self) -> Collection[str]:
         """Every file, and every folder that holds nothing, which ends in a slash."""
+
+    def recipes(self) -> Mapping[str, str]:
+        """The paths of the recipes by name; leaving others out does not change a name."""
 
     def children(self, folder: str) -> list[tuple[str, bool]]:
         """The names in a folder, sorted, and whether each is a folder itself."""
@@ -71,6 +74,9 @@ class LocalTree:
 
     def paths(self) -> Collection[str]:
         return list(self._below("", ()))
+
+    def recipes(self) -> Mapping[str, str]:
+        return recipes(self.paths())
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[str]:
         real = os.path.realpath(self.root / folder)
@@ -177,6 +183,10 @@ class SnapshotTree:
         listing = self.contents.listing
         unwanted = left_out(listing, self.selectors)
         return {path: entry for path, entry in listing.items() if path not in unwanted}
+
+    def recipes(self) -> Mapping[str, str]:
+        named = recipes(self.contents.listing).items()
+        return {name: path for name, path in named if path in self.listing}
 
     @cached_property
     def _folders(self) -> Mapping[str, Mapping[str, bool]]:

@@ -9,16 +9,17 @@ import click
 from zoostore.cli.arguments import complete_stub, globs, key_values
 from zoostore.cli.hints import hint
 from zoostore.cli.output import line, plural, print_json, printable, say
+from zoostore.cli.pulled import pulled_as_json, tell_plan, tell_pulled
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import ZooError
 from zoostore.units import human_size
 
 if TYPE_CHECKING:
     from zoostore.ops.checkout import CheckedOut
-    from zoostore.ops.pull import Pulled
     from zoostore.ops.recording import Recorded
 
 _IN_PART = 3
+_NOT_YET_KNOWN = "(not known before it is pulled)"
 _MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
@@ -34,9 +35,9 @@ def checkout(stub: str, directory: str | None, **options: Any) -> None:
     """Lay a model out in a directory, pulling what is missing."""
     done = settings().open_store().checkout(stub, directory, **options)
     if settings().json:
-        print_json({**_pulled(done.pulled), **_checked_out(done)})
+        print_json({**pulled_as_json(done.pulled), **_checked_out(done)})
         return
-    _tell_pulled(done.pulled)
+    tell_pulled(done.pulled)
     laid = ", ".join(f"{count} by {mode}" for mode, count in done.linked.items() if count)
     more = [laid or "nothing to write"]
     if done.kept:
@@ -45,24 +46,36 @@ def checkout(stub: str, directory: str | None, **options: Any) -> None:
         more.append(f"{done.removed} removed")
     if done.previous and not done.previous.startswith(f"{done.pulled.stub}@"):
         more.append(f"it was {done.previous}")
-    say(f"{done.pulled.stub} at {done.pulled.snapshot.short}: {'; '.join(more)}")
+    snapshot = done.pulled.snapshot
+    assert snapshot is not None  # it was pulled, and not only planned
+    say(f"{done.pulled.stub} at {snapshot.short}: {'; '.join(more)}")
     line(printable(str(done.directory)))
 
 
 @click.command()
 @click.argument("stubs", metavar="STUB...", nargs=-1, required=True, shell_complete=complete_stub)
+@click.option("--as", "name", metavar="STUB", help="What to call what a URL leads to.")
 @globs
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
 @click.option("--force", is_flag=True, help="Follow the source even where the model was changed.")
 @common_options
-def pull(stubs: tuple[str, ...], **options: Any) -> int:
-    """Bring models here without laying them out."""
+def pull(stubs: tuple[str, ...], name: str | None, **options: Any) -> int:
+    """Bring models here without laying them out.
+
+    A URL stands for a file or an archive (.tar.gz, .zip), and --as for its name here. Behind it may
+    stand what it must have: #blake3=HEX or #sha256=HEX.
+    """
+    _check_urls(stubs, name)
     store = settings().open_store()
+    tell = tell_plan if options["dry_run"] else tell_pulled
     results: list[dict[str, object]] = []
     failures: list[ZooError] = []
     for stub in stubs:
         try:
-            pulled = store.pull(stub, **options)
+            if name is None:
+                pulled = store.pull(stub, **options)
+            else:
+                pulled = store.pull_url(stub, name, **options)
         except ZooError as error:
             if len(stubs) == 1:
                 raise
@@ -70,15 +83,26 @@ def pull(stubs: tuple[str, ...], **options: Any) -> int:
             results.append({"stub": stub, "error": _failed(error)})
             say(printable(f"error: {error.message} {hint(error)}"))
             continue
-        results.append(_pulled(pulled))
-        _tell_pulled(pulled, would=options["dry_run"])
+        results.append(pulled_as_json(pulled))
+        tell(pulled)
         if not settings().json:
-            line(f"{pulled.snapshot}  {pulled.stub}")
+            line(f"{pulled.snapshot or _NOT_YET_KNOWN}  {pulled.stub}")
     if settings().json:
         print_json(results if len(stubs) > 1 else results[0])
     if len(failures) == len(stubs):
         return failures[0].exit_code
     return _IN_PART if failures else 0
+
+
+def _check_urls(stubs: tuple[str, ...], name: str | None) -> None:
+    """A URL has a name given to it, and nothing else has. Not shown: it may hold credentials."""
+    urls = [stub for stub in stubs if "://" in stub]
+    if urls and name is None:
+        raise click.UsageError("A URL needs --as STUB, which says what to call the model here.")
+    if name is not None and (len(stubs) != 1 or not urls):
+        raise click.UsageError(
+            "--as STUB is the name of what one URL leads to, and of nothing else."
+        )
 
 
 @click.command()
@@ -108,20 +132,6 @@ def commit(directory: str, message: str, stub: str | None, meta: tuple[str, ...]
     _tell_recorded(done)
 
 
-def _pulled(pulled: Pulled) -> dict[str, object]:
-    return {
-        "stub": pulled.stub,
-        "snapshot": str(pulled.snapshot),
-        "files": pulled.files,
-        "size": pulled.size,
-        "downloaded_files": pulled.downloaded_files,
-        "downloaded_bytes": pulled.downloaded_bytes,
-        "reused_files": pulled.reused_files,
-        "reused_bytes": pulled.reused_bytes,
-        "source": pulled.source,
-    }
-
-
 def _checked_out(done: CheckedOut) -> dict[str, object]:
     return {
         "directory": str(done.directory),
@@ -142,19 +152,6 @@ def _failed(error: ZooError) -> dict[str, object]:
         "hint": hint(error),
         "exit_code": error.exit_code,
     }
-
-
-def _tell_pulled(pulled: Pulled, *, would: bool = False) -> None:
-    if not pulled.source and not pulled.downloaded_files:
-        return
-    verb = "would pull" if would else "pulled"
-    origin = f" from {pulled.source}" if pulled.source else ""
-    more = ""
-    if pulled.reused_files:
-        word = "reuse" if would else "reused"
-        more = f", {word} {plural(pulled.reused_files, 'file')} ({human_size(pulled.reused_bytes)})"
-    moved = f"{plural(pulled.downloaded_files, 'file')} ({human_size(pulled.downloaded_bytes)})"
-    say(f"{verb} {moved}{origin}{more}")
 
 
 def _tell_recorded(done: Recorded) -> None:

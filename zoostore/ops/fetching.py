@@ -1,0 +1,160 @@
+"""Fetching: contents that a pull needs, from whoever has them, into a batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from zoostore.digest import BLAKE3, Digest, Oid
+from zoostore.errors import MissingObject, TransferFailed, ZooError
+from zoostore.progress import Progress
+from zoostore.sources.base import Zoo
+from zoostore.store.batch import Batch
+from zoostore.transport.base import NotThere
+from zoostore.transport.wanted import Arrived, Wanted
+
+if TYPE_CHECKING:
+    from zoostore.transport.downloads import Downloads
+
+_PUBLISH_BYTES = 64 << 20
+"""What came is published after so many bytes: a process that is killed loses no more."""
+
+StartDownloads: TypeAlias = Callable[[], "Downloads"]
+
+
+@contextlib.contextmanager
+def kept_on_errors(batch: Batch) -> Iterator[None]:
+    """Publish what came in so far if the rest fails; the error goes on its way."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError, ZooError):  # the error that is on its way says more
+            batch.publish()
+        raise
+
+
+def receive_downloads(
+    batch: Batch,
+    downloads: Downloads,
+    wanted: Sequence[Wanted],
+    origin: str,
+    take: Callable[[Arrived], None] = lambda _: None,
+) -> list[ZooError]:
+    """Download contents into a batch, and publish it now and then.
+
+    Args:
+        origin: who calls the contents by their digests.
+        take: is told of each that came.
+
+    Returns:
+        Why others did not come.
+    """
+    failures: list[ZooError] = []
+    unpublished = 0
+    for outcome in downloads.run(wanted):
+        if not isinstance(outcome, Arrived):
+            failures.append(outcome.error)
+            continue
+        if isinstance(outcome.content, bytes):
+            batch.take_bytes(outcome.oid, outcome.content)
+        else:
+            batch.take_file(outcome.oid, outcome.content, outcome.size)
+        batch.note_aliases(origin, {outcome.oid: outcome.digests.values()})
+        take(outcome)
+        unpublished += outcome.size
+        if unpublished >= _PUBLISH_BYTES:
+            batch.publish()
+            unpublished = 0
+    return failures
+
+
+def fetch_objects(
+    batch: Batch,
+    zoos: Sequence[Zoo],
+    missing: Mapping[Oid, int],
+    start: StartDownloads,
+    progress: Progress,
+    names: Mapping[Oid, str] = MappingProxyType({}),
+) -> None:
+    """Get blobs by their ids, from the first zoo that has each; what did arrive stays.
+
+    Args:
+        missing: their sizes in bytes.
+        names: what to call them, to a person who waits.
+
+    Raises:
+        MissingObject: no zoo has them all.
+        WrongContent: one sent other bytes than it promised.
+        TransferFailed: one that may have the rest cannot be read.
+    """
+    work = _Fetch(batch, zoos, start, progress, dict(missing), names)
+    progress.begin("pulling", sum(missing.values()))
+    try:
+        with kept_on_errors(batch):
+            work.run()
+    finally:
+        progress.end()
+
+
+@dataclass
+class _Fetch:
+    batch: Batch
+    zoos: Sequence[Zoo]
+    start: StartDownloads
+    progress: Progress
+    left: dict[Oid, int]
+    names: Mapping[Oid, str]
+    failure: TransferFailed | None = field(default=None)
+
+    def run(self) -> None:
+        self._stream(lambda zoo: zoo.packed(self.left))
+        self._download()
+        self._stream(lambda zoo: zoo.fetch(self.left))
+        self._check_none_left()
+
+    def _stream(self, ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]) -> None:
+        for zoo in self.zoos:
+            try:
+                for oid, chunks in ask(zoo) if self.left else ():
+                    self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
+                    del self.left[oid]
+            except TransferFailed as error:  # another source may have the rest
+                self.failure = error
+
+    def _download(self) -> None:
+        wanted = [wanted for oid, size in self.left.items() if (wanted := self._wanted(oid, size))]
+        if not wanted:
+            return
+        with self.start() as downloads:
+            failures = receive_downloads(self.batch, downloads, wanted, "", self._take)
+        for error in failures:
+            if isinstance(error, NotThere):  # it may be in a pack
+                continue
+            if not isinstance(error, TransferFailed):
+                raise error
+            self.failure = error
+
+    def _wanted(self, oid: Oid, size: int) -> Wanted | None:
+        # What one zoo has lost, another may have: an object is known by its content.
+        places = tuple(place for zoo in self.zoos if (place := zoo.place_of(oid)))
+        digests = (Digest.of_oid(oid),)
+        return Wanted(self.names.get(oid, oid.short), places, size, digests) if places else None
+
+    def _take(self, arrived: Arrived) -> None:
+        del self.left[Oid(arrived.digests[BLAKE3].value)]
+
+    def _check_none_left(self) -> None:
+        if not self.left:
+            return
+        if self.failure is not None:
+            raise self.failure
+        named = ", ".join(oid.short for oid in list(self.left)[:5])
+        asked = ", ".join(zoo.name for zoo in self.zoos) or "no source"
+        raise MissingObject(
+            f"{len(self.left)} objects are not in the store, and {asked} does not have them: "
+            f"{named}.",
+            oids=[str(oid) for oid in self.left],
+        )

@@ -1,0 +1,70 @@
+"""What a pull brought, or would bring, and how a ref comes to follow its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zoostore.digest import Oid
+from zoostore.objects.listing import Listing, totals
+from zoostore.ops.history import Found
+from zoostore.store.records import RefChange
+from zoostore.store.refs import PULL
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull brought, or would bring.
+
+    Attributes:
+        stub, snapshot: the model, and what of it is here now.
+        files, size: what was chosen of the snapshot; `size` in bytes.
+        downloaded_files, downloaded_bytes: what came from the source; a content that
+            stands at several paths comes once, and counts as reused at the others.
+        reused_files, reused_bytes: what was here already.
+        source: who gave it; empty if nobody was asked or needed.
+        missing: path and size of what was downloaded, or would be; one path for each content.
+        notes: what the source has to say of the model, such as that it was renamed.
+
+    `snapshot` is None only where a pull was planned, and the content of files that nobody has
+    hashed yet decides it.
+    """
+
+    stub: str
+    snapshot: Oid | None
+    files: int
+    size: int
+    downloaded_files: int
+    downloaded_bytes: int
+    reused_files: int
+    reused_bytes: int
+    source: str = ""
+    missing: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def pulled(
+    stub: str, snapshot: Oid, chosen: Listing, missing: Mapping[Oid, int], source: str
+) -> Pulled:
+    files, size = totals(chosen)
+    moved = sum(missing.values())
+    totals_of_it = (files, size, len(missing), moved, files - len(missing), size - moved)
+    paths = {entry.oid: path for path, entry in chosen.items() if entry.oid in missing}
+    named = tuple(sorted((path, missing[oid]) for oid, path in paths.items()))
+    return Pulled(stub, snapshot, *totals_of_it, source, named)
+
+
+def ref_change(
+    found: Found, old: Oid | None, now: int, message: str, *, is_partial: bool = False
+) -> RefChange:
+    return RefChange(
+        found.stub,
+        found.id,
+        old,
+        PULL,
+        now,
+        files=found.snapshot.files,
+        size=found.snapshot.size,
+        message=message,
+        partial=is_partial,
+    )
