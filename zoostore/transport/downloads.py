@@ -1,44 +1,72 @@
-"""Downloads: contents from the web, each checked against what was promised."""
+"""Downloads: contents from the web, several at once, each checked against what was promised."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from zoostore.digest import DigestHasher
-from zoostore.errors import TransferFailed, WrongContent, ZooError
 from zoostore.files.staging import Staging
 from zoostore.progress import Progress, Silent
-from zoostore.transport.addresses import shown
-from zoostore.transport.patience import Interrupted, Patience, Tries
-from zoostore.transport.wanted import Arrived, Failed, Place, Wanted
+from zoostore.transport.patience import Patience
+from zoostore.transport.terms import Terms
+from zoostore.transport.transfer import Transfer
+from zoostore.transport.wanted import Arrived, Failed, Wanted
+from zoostore.transport.work import Work
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from zoostore.transport.http import HttpClient
 
+_CONNECTIONS = 8
+_SEGMENT = 16 << 20
+_SMALL = 1 << 20
+
 
 class Downloads:
+    """Downloads contents into a folder, from which their receiver takes them.
+
+    What did not arrive as a whole stays in the folder, for the next process that wants it. A
+    context manager; what arrived as a file is to be taken away before it ends.
+
+    Args:
+        folder: for partial files; made if it does not exist.
+        client: what servers are asked with.
+        progress: is told from several threads.
+        connections: how many there are at most.
+        patience: for one content; the client's own if it is None.
+        segment: a content of four times as many bytes, or more, is fetched in segments of so
+            many over several connections, if the server can.
+        small: contents of fewer bytes arrive as bytes.
+    """
+
     def __init__(
         self,
         folder: Path,
         client: HttpClient,
         progress: Progress | None = None,
         *,
-        connections: int = 8,
+        connections: int = _CONNECTIONS,
         patience: Patience | None = None,
-        segment: int = 16 << 20,
-        small: int = 1 << 20,
+        segment: int = _SEGMENT,
+        small: int = _SMALL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._staging = Staging(folder)
-        self._client, self._progress = client, progress or Silent()
+        self._terms = Terms(
+            folder,
+            self._staging,
+            client,
+            progress or Silent(),
+            patience or client.patience,
+            segment,
+        )
+        self._connections = connections
         self._small = small
-        self._patience = patience or client.patience
-        self._stop = threading.Event()
+        self._arrived: list[Transfer] = []
 
     def __enter__(self) -> Self:
         return self
@@ -49,55 +77,43 @@ class Downloads:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._forget_taken()
+        for transfer in self._arrived:
+            transfer.close()
         self._staging.close()
 
     def run(self, wanted: Iterable[Wanted]) -> Iterator[Arrived | Failed]:
-        for one in wanted:
-            yield self._one(one)
+        """Download contents; what became of each, in the order in which that is known.
 
-    def _one(self, wanted: Wanted) -> Arrived | Failed:
-        failure: ZooError = TransferFailed(f"{wanted.name} has no place.")
-        for place in wanted.places:
-            tries = Tries(self._patience, shown(place.url), self._progress.note)
-            while True:
-                try:
-                    return self._from(wanted, place)
-                except Interrupted as error:
-                    try:
-                        tries.failed(error)
-                    except TransferFailed as error:
-                        failure = error
-                        break
-                except ZooError as error:
-                    failure = error
-                    break
-                finally:
-                    self._progress.item_end(wanted.name)
-        return Failed(wanted, failure)
+        To close the iterator ends what is going on.
 
-    def _from(self, wanted: Wanted, place: Place) -> Arrived:
-        hasher = DigestHasher(
-            wanted.compute | {digest.algorithm for digest in wanted.digests}, wanted.size
-        )
-        with (
-            self._client.ask(place, stop=self._stop) as answer,
-            self._staging.new_file() as (file, path),
-        ):
-            for piece in answer.pieces():
-                file.write(piece)
-                hasher.update(piece)
-                self._progress.advance(len(piece))
-                self._progress.item(wanted.name, hasher.size, wanted.size)
-                if wanted.size is not None and hasher.size > wanted.size:
-                    break
-            digests = hasher.digests()
-            if wanted.size not in (None, hasher.size) or any(
-                digests[digest.algorithm] != digest for digest in wanted.digests
-            ):
-                raise WrongContent(f"{wanted.name} is not what was promised.")
-        content: bytes | Path = path
-        if hasher.size < self._small:
-            content = path.read_bytes()
-            path.unlink()
-        etag = answer.headers.get("ETag", "")
-        return Arrived(wanted, content, hasher.size, digests, place, etag, hasher.size)
+        Raises:
+            OSError: the folder cannot be written to.
+            And what `wanted` raises.
+        """
+        work = Work(replace(self._terms, stop=threading.Event()), wanted, self._small)
+        try:
+            for outcome in work.outcomes(self._connections):
+                yield self._delivered(outcome, work)
+                self._forget_taken()
+        finally:
+            work.end()
+
+    def _delivered(self, outcome: Arrived | Failed, work: Work) -> Arrived | Failed:
+        if isinstance(outcome, Failed) or isinstance(outcome.content, bytes):
+            return outcome
+        transfer = work.hand_over(outcome.content)
+        if outcome.size >= self._small:
+            self._arrived.append(transfer)
+            return outcome
+        data = outcome.content.read_bytes()
+        outcome.content.unlink()
+        transfer.forget()
+        return replace(outcome, content=data)
+
+    def _forget_taken(self) -> None:
+        """Remove what is beside files that their receiver has taken away."""
+        taken = [transfer for transfer in self._arrived if not transfer.partial.path.exists()]
+        for transfer in taken:
+            transfer.forget()
+            self._arrived.remove(transfer)
