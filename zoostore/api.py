@@ -195,7 +195,8 @@ class Store:
         parsed = _parsed(stub)
         selector(include, exclude)  # what cannot be read is refused before anything is made
         if dry_run and not self._layout().exists():
-            return self._pull_nothing(stub, include, exclude)
+            plan = functools.partial(Store.pull, stub=stub, include=include, exclude=exclude)
+            return self._planned_without_store(plan)
         with errors_named():
             chosen = selector(include, [*exclude, *self._left_out(parsed)])
             store = self._for_checkout()
@@ -206,6 +207,57 @@ class Store:
                 store.names.require_writable()
                 now = int(time.time())
                 return pull(store, sources, parsed, chosen, now, self._progress, force=force)
+
+    def pull_url(
+        self,
+        url: str,
+        stub: str,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Pulled:
+        """Bring what a plain address leads to here, as a model of this name.
+
+        Args:
+            url: `https://…`, perhaps with `#sha256=…` or `#blake3=…` behind it, which the content
+                must have then. A `.tar`, `.tar.gz`, `.tgz` or `.zip` is unpacked.
+            stub: the name.
+            force: even if the name is that of something else; its snapshots stay.
+            dry_run: only say what would be moved.
+
+        Raises:
+            UsageError: the address or the stub makes no sense, or there are globs.
+            NeededNetwork: offline, and it is not here.
+            Diverged: the name is taken by what did not come from there.
+            WrongContent: what came is not what the address says.
+            TransferFailed: it is not to be had.
+            UnsafeArchive, MalformedObject: it cannot be unpacked.
+        """
+        from zoostore.errors import UsageError
+        from zoostore.ops.pull import alone
+        from zoostore.ops.pull_url import pull_url
+        from zoostore.ops.recording import ref_to_write
+        from zoostore.sources.url import parse_url
+
+        file = parse_url(url)
+        _parsed(stub)
+        if include or exclude:
+            raise UsageError("Globs choose files of a model, and an address is pulled as a whole.")
+        if dry_run and not self._layout().exists():
+            return self._planned_without_store(
+                functools.partial(Store.pull_url, url=url, stub=stub)
+            )
+        with errors_named():
+            store = self._writable()
+            name = ref_to_write(store, stub)
+            folder = store.layout.downloads
+            start = None if self._is_offline() else lambda: self._start_downloads(folder)
+            options = {"force": force, "dry_run": dry_run}
+            with alone(store, name, self._progress):
+                now = int(time.time())
+                return pull_url(store, file, name, start, now, self._progress, **options)
 
     def checkout(
         self,
@@ -703,14 +755,14 @@ class Store:
 
         return find(self._opened(), _parsed(stub) if isinstance(stub, str) else stub)
 
-    def _pull_nothing(self, stub: str, include: Sequence[str], exclude: Sequence[str]) -> Pulled:
+    def _planned_without_store(self, plan: Callable[..., Pulled]) -> Pulled:
         """What a pull into a store that is not there yet would bring."""
         import tempfile
 
         with tempfile.TemporaryDirectory() as scratch:
             empty = Store(Path(scratch) / "store", offline=self._offline)
             empty._writable()
-            return empty.pull(stub, include=include, exclude=exclude, dry_run=True)
+            return plan(empty, dry_run=True)
 
     def _contents(self, stub: Stub) -> Contents:
         """A snapshot with its files, from a source if it is not here; nothing is kept of that."""

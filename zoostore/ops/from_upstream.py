@@ -237,7 +237,7 @@ def pull_upstream(
         return _ahead(store, plan, record)
     with Batch(store) as batch:
         listing = fetch_upstream(batch, plan, start, progress)
-        oid, snapshot = _record(batch, plan, listing)
+        oid, snapshot = record_state(batch, upstream, listing, plan.left_out)
         found = Found(upstream.stub, oid, snapshot)
         moves = record is None or not revision or _is_same_state(store, record, snapshot)
         if moves and (record is None or record.snapshot != oid):
@@ -250,12 +250,16 @@ def pull_upstream(
     return plan.summary(oid, listing)
 
 
-def _record(batch: Batch, plan: UpstreamPlan, listing: Listing) -> tuple[Oid, Snapshot]:
+def record_state(
+    batch: Batch, upstream: Upstream, listing: Listing, left_out: int
+) -> tuple[Oid, Snapshot]:
     """Take the trees and the snapshot of what was pulled into a batch.
 
     Whoever pulls the same state gets the same snapshot.
+
+    Args:
+        left_out: how many files of the state the listing does not have.
     """
-    upstream = plan.upstream
     files, size = totals(listing)
     snapshot = Snapshot(
         tree=put_trees(batch, listing).root,
@@ -265,7 +269,7 @@ def _record(batch: Batch, plan: UpstreamPlan, listing: Listing) -> tuple[Oid, Sn
         time=upstream.time,
         source=upstream.source,
         revision=upstream.revision,
-        metadata={LEFT_OUT: str(plan.left_out)} if plan.left_out else {},
+        metadata={LEFT_OUT: str(left_out)} if left_out else {},
     )
     return put_snapshot(batch, snapshot), snapshot
 

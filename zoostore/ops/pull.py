@@ -125,7 +125,7 @@ def pull(
     todo = plan_pull(store, sources, stub, is_chosen, progress)
     if isinstance(todo, Pulled):
         return todo
-    with _alone(store, stub.name, progress) as has_waited:
+    with alone(store, stub.name, progress) as has_waited:
         if has_waited:
             todo = plan_pull(store, sources, stub, is_chosen, progress)
         if isinstance(todo, Pulled):
@@ -137,7 +137,7 @@ def pull(
 
 
 @contextlib.contextmanager
-def _alone(store: ObjectStore, name: str, progress: Progress) -> Iterator[bool]:
+def alone(store: ObjectStore, name: str, progress: Progress) -> Iterator[bool]:
     """Pull a model while nobody else of this machine does; whether there was a wait for that.
 
     What two pull at once would be downloaded twice. Nothing else depends on it: a process of
