@@ -65,13 +65,12 @@ class Commit(NamedTuple):
 
     def tree(self) -> list[dict[str, Any]]:
         """All lines of the tree, folders among them."""
-        lines = {path: blob.listed(path) for path, blob in self.blobs.items()}
-        for path in self.blobs:
-            for folder in list(Path(path).parents)[:-1]:
-                name = folder.as_posix()
-                oid = hashlib.sha1(name.encode()).hexdigest()
-                lines[name] = {"type": "directory", "path": name, "size": 0, "oid": oid}
-        return [lines[path] for path in sorted(lines)]
+        lines = [blob.listed(path) for path, blob in self.blobs.items()]
+        parents = (parent for path in self.blobs for parent in list(Path(path).parents)[:-1])
+        for name in {parent.as_posix() for parent in parents}:
+            oid = hashlib.sha1(name.encode()).hexdigest()
+            lines.append({"type": "directory", "path": name, "size": 0, "oid": oid})
+        return sorted(lines, key=lambda line: str(line["path"]))
 
 
 @dataclass

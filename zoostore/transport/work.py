@@ -79,6 +79,9 @@ class Work:
             self._room.release()
         for thread in self._threads:
             thread.join(_GOODBYE_SECONDS)
+        # Not by a worker: what has arrived may be handed over in the same moment.
+        while self._arrived:
+            self._arrived.popitem()[1].close()
 
     def _run(self) -> None:
         try:
@@ -99,13 +102,13 @@ class Work:
             self._leave()
 
     def _leave(self) -> None:
-        """The last worker closes what is not finished, or was not taken."""
+        """The last worker closes what is not finished."""
         with self._terms.changed:
             self._running -= 1
             self._terms.changed.notify_all()
             if self._running:
                 return
-        for transfer in (*self._going_on, *self._arrived.values()):
+        for transfer in self._going_on:
             transfer.tally.end()
             transfer.close()
         self._results.put(None)
