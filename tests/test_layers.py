@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files", "transport"),
     ("store",),
     ("config",),
-    ("sources", "remotes"),
+    ("sources", "remotes", "caches"),
     ("ops",),
     ("api",),
     ("views",),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoostore.config import Config
     from zoostore.errors import ZooError
     from zoostore.files.globs import Selector
+    from zoostore.ops.adopt import Adopted
     from zoostore.ops.asking import Sources
     from zoostore.ops.browse import Contents, LogEntry, ModelFile, Shown
     from zoostore.ops.checkout import CheckedOut
@@ -166,6 +167,32 @@ class Store:
             name = ref_to_write(store, stub) if stub else None
             note = self._note(message, metadata, time)
             return commit(store, working, name, note, self._progress)
+
+    def adopt(
+        self, directory: str | PathLike[str], *, stub: str | None = None, relink: bool = False
+    ) -> Adopted:
+        """Import what another tool keeps: the cache of the Hugging Face Hub, of SparseZoo, of
+        Ollama, or any folder of weights. Nothing is copied where the file system makes links.
+
+        The cache stays as it is. To adopt it twice is to adopt it once.
+
+        Args:
+            stub: the name of the model, where the folder is one and does not say it.
+            relink: make the cache's files links to the store's objects, which saves the space
+                that they take twice; files that a hard link replaces become read-only.
+
+        Raises:
+            UsageError: it is no directory, or holds the store; or the stub makes no sense.
+        """
+        from zoostore.caches.detect import read_cache
+        from zoostore.ops.adopt import adopt
+
+        with errors_named():
+            store = self._writable()
+            store.layout.require_not_within(Path(directory))
+            cache = read_cache(Path(directory), stub=stub)
+            now = int(time.time())
+            return adopt(store, cache, now, self._progress, replace_by_links=relink)
 
     def pull(
         self,

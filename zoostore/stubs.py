@@ -202,13 +202,18 @@ def only_match(stub: Stub, names: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def is_tag_name(name: str) -> bool:
+    """Whether a tag can be called so."""
+    return _TAG_NAME.fullmatch(name) is not None and not _HEX.fullmatch(name)
+
+
 def check_tag_name(name: str) -> None:
     """Refuse a tag that could not be written after `@`, or that looks like a full id.
 
     Raises:
         InvalidName: the name cannot be a tag.
     """
-    if not _TAG_NAME.fullmatch(name) or _HEX.fullmatch(name):
+    if not is_tag_name(name):
         raise InvalidName(
             f"{name!r} cannot be a tag: letters, digits and _ . + - are possible, 100 at most, "
             "beginning with a letter, a digit or _, and not a whole snapshot id.",

@@ -25,6 +25,7 @@ from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange, RefRecord
 from zoostore.store.refs import PULL
+from zoostore.stubs import is_tag_name
 from zoostore.transport.wanted import Arrived, Wanted
 
 _CANDIDATES = 4
@@ -242,24 +243,25 @@ def pull_upstream(
         moves = record is None or not revision or _is_same_state(store, record, snapshot)
         if moves and (record is None or record.snapshot != oid):
             old = record.snapshot if record else None
-            _commit(store, batch, ref_change(found, old, now, f"from {upstream.source}"))
+            commit_state(store, batch, ref_change(found, old, now, f"from {upstream.source}"))
         else:
             batch.publish()
     if revision:
-        _keep_tag(store, found, revision, now)
+        keep_tag(store, found, revision, now)
     return plan.summary(oid, listing)
 
 
 def record_state(
-    batch: Batch, upstream: Upstream, listing: Listing, left_out: int
+    batch: Batch, upstream: Upstream, listing: Listing, left_out: int | None
 ) -> tuple[Oid, Snapshot]:
     """Take the trees and the snapshot of what was pulled into a batch.
 
     Whoever pulls the same state gets the same snapshot.
 
     Args:
-        left_out: how many files of the state the listing does not have.
+        left_out: how many files of the state the listing does not have; None: nobody knows.
     """
+    said = "unknown" if left_out is None else str(left_out)
     files, size = totals(listing)
     snapshot = Snapshot(
         tree=put_trees(batch, listing).root,
@@ -269,7 +271,7 @@ def record_state(
         time=upstream.time,
         source=upstream.source,
         revision=upstream.revision,
-        metadata={LEFT_OUT: str(left_out)} if left_out else {},
+        metadata={} if left_out == 0 else {LEFT_OUT: said},
     )
     return put_snapshot(batch, snapshot), snapshot
 
@@ -296,12 +298,15 @@ def _ahead(store: ObjectStore, plan: UpstreamPlan, record: RefRecord) -> Pulled:
 
 
 def _is_same_state(store: ObjectStore, record: RefRecord, snapshot: Snapshot) -> bool:
-    current = store.snapshot(record.snapshot)
-    same = (current.source, current.revision) == (snapshot.source, snapshot.revision)
-    return record.is_pulled and same
+    return record.is_pulled and store.snapshot(record.snapshot).revision == snapshot.revision
 
 
-def _commit(store: ObjectStore, batch: Batch, change: RefChange) -> None:
+def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
+    """Publish a batch and move a ref to it, if another process has not just done the same.
+
+    Raises:
+        Diverged: it did something else.
+    """
     try:
         batch.commit(change)
     except Diverged:
@@ -311,10 +316,11 @@ def _commit(store: ObjectStore, batch: Batch, change: RefChange) -> None:
         batch.publish()
 
 
-def _keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
+def keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
     """Name a state that was asked for, so that it is found again without asking the source."""
     is_whole = LEFT_OUT not in found.snapshot.metadata
-    tag = found.snapshot.revision if is_whole and found.snapshot.revision else found.id.short
+    can_be_tag = is_tag_name(found.snapshot.revision)
+    tag = found.snapshot.revision if is_whole and can_be_tag else found.id.short
     taken = store.names.tags(found.stub)
     if tag in taken and taken[tag] != found.id:
         tag = found.id.short

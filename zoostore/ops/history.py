@@ -132,7 +132,7 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
     Of several, the newest that has all files of its source.
     """
     partial = None
-    for oid, said in _ever_named(store, name):
+    for oid, said in ever_named(store, name):
         snapshot = store.snapshot(oid)
         is_commit = bool(snapshot.revision) and _COMMIT.fullmatch(revision) is not None
         if said == revision or (is_commit and snapshot.revision.startswith(revision)):
@@ -143,7 +143,7 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
     return partial or (tip if is_default else None)
 
 
-def _ever_named(store: ObjectStore, name: str) -> Iterator[tuple[Oid, str]]:
+def ever_named(store: ObjectStore, name: str) -> Iterator[tuple[Oid, str]]:
     """Every snapshot here that the reflog names for a stub, and what was said, the newest first.
 
     What was said when a tag was set is what the source calls the snapshot.

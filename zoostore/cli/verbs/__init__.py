@@ -21,6 +21,7 @@ VERBS = {
     "rm": "naming",
     "du": "comparing",
     "verify": "comparing",
+    "adopt": "adopting",
     "publish": "sharing",
     "remote": "sharing",
     "completion": "completing",

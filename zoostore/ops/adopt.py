@@ -1,0 +1,249 @@
+"""adopt: another tool's cache becomes models here, by links where the file system makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
+from zoostore.digest import Oid
+from zoostore.errors import CannotAdd, WrongContent
+from zoostore.files.links import COPY, HARDLINK, REFLINK
+from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.fetching import kept_on_errors
+from zoostore.ops.from_upstream import commit_state, keep_tag, record_state
+from zoostore.ops.history import Found, ever_named
+from zoostore.ops.pulled import ref_change
+from zoostore.ops.recording import Note, record
+from zoostore.ops.relink import relink
+from zoostore.progress import Progress
+from zoostore.sources.base import Upstream
+from zoostore.store.adopting import adopt_file
+from zoostore.store.batch import Batch
+from zoostore.store.objectstore import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedModel:
+    """A state of a model, as it was adopted.
+
+    Attributes:
+        stub, revision: what it is called.
+        snapshot: its id here.
+        files, size: what it holds here; `size` in bytes.
+        left_out: how many of its files are not here; None if nobody knows whether there are any.
+        is_new: whether it was not here before.
+    """
+
+    stub: str
+    revision: str
+    snapshot: Oid
+    files: int
+    size: int
+    left_out: int | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What adopting a cache came to.
+
+    Attributes:
+        kind, directory: what the cache is, and where.
+        models: what was found in it, in the order of stubs.
+        files, size: the files of the cache that models here need, each once; `size` in bytes.
+        linked: how many of those became objects by `reflink`, by `hardlink`, or by `copy`.
+        reused_files, reused_bytes: those whose content was here already.
+        saved_bytes: of `size`, what was not written to the disk a second time.
+        relinked_files, relinked_bytes: files of the cache that became links to objects, and the
+            space that this gave back.
+        damaged: files that are not what their names say, or cannot be read, and why.
+        passed_over: what else was left alone, and why.
+    """
+
+    kind: str
+    directory: Path
+    models: tuple[AdoptedModel, ...]
+    files: int
+    size: int
+    linked: Mapping[str, int]
+    reused_files: int
+    reused_bytes: int
+    saved_bytes: int
+    relinked_files: int
+    relinked_bytes: int
+    damaged: Mapping[str, str]
+    passed_over: Mapping[str, str]
+
+
+def adopt(
+    store: ObjectStore,
+    cache: Cache,
+    now: int,
+    progress: Progress,
+    *,
+    replace_by_links: bool = False,
+) -> Adopted:
+    """Take in what a cache holds. The cache stays as it is, unless it is told otherwise.
+
+    A state that is here already, with all the files that the cache has of it, stays as it is.
+
+    Args:
+        now: the time of the changes, in seconds since 1970-01-01 UTC.
+        replace_by_links: make files of the cache links to the store's objects, to save space.
+    """
+    work = _Work(store, cache, progress)
+    progress.begin("adopting", sum(file.size for file in work.places().values()))
+    try:
+        models = tuple(work.adopt_model(model, now) for model in cache.models)
+    finally:
+        progress.end()
+    taken = {place: (entry.oid, work.stamps[place]) for place, entry in work.taken.items()}
+    relinked = relink(store, taken, progress) if replace_by_links else None
+    size = sum(entry.size for entry in work.taken.values())
+    return Adopted(
+        cache.kind,
+        cache.root,
+        tuple(model for model in models if model is not None),
+        len(work.taken),
+        size,
+        dict(work.linked),
+        work.reused_files,
+        work.reused_bytes,
+        size - work.written_bytes,
+        relinked.files if relinked else 0,
+        relinked.bytes if relinked else 0,
+        dict(work.damaged),
+        {**cache.problems, **(relinked.passed_over if relinked else {})},
+    )
+
+
+class _Work:
+    """Adopting the models of one cache, each file of it once."""
+
+    def __init__(self, store: ObjectStore, cache: Cache, progress: Progress) -> None:
+        self._store = store
+        self._cache = cache
+        self._progress = progress
+        self.taken: dict[Path, Entry] = {}
+        self.stamps = {place: file.stamp for place, file in self.places().items()}
+        self.damaged: dict[str, str] = {}
+        self.linked = dict.fromkeys((REFLINK, HARDLINK, COPY), 0)
+        self.reused_files = self.reused_bytes = self.written_bytes = 0
+
+    def places(self) -> dict[Path, CachedFile]:
+        """The files of the cache that its models need."""
+        return {file.place: file for model in self._cache.models for file in model.files.values()}
+
+    def adopt_model(self, model: CachedModel, now: int) -> AdoptedModel | None:
+        """Take in a state of a model; None if nothing of it can be used."""
+        with Batch(self._store) as batch, kept_on_errors(batch):
+            listing = {
+                path: entry
+                for path, file in model.files.items()
+                if (entry := self._take(batch, file)) is not None
+            }
+            lost = len(model.files) - len(listing)
+            left_out = None if model.left_out is None else model.left_out + lost
+            if not listing:
+                return None
+            known = _known(self._store, model, listing)
+            if known is not None:
+                batch.publish()
+                return _adopted(known, model, left_out, is_new=False)
+            found = self._record(batch, model, listing, left_out, now)
+        return _adopted(found, model, left_out, is_new=True)
+
+    def _take(self, batch: Batch, file: CachedFile) -> Entry | None:
+        kind = Kind.EXECUTABLE if file.is_executable else Kind.FILE
+        if file.place not in self.taken and str(file.place) not in self.damaged:
+            self._take_in(batch, file)
+        entry = self.taken.get(file.place)
+        return entry._replace(kind=kind) if entry else None
+
+    def _take_in(self, batch: Batch, file: CachedFile) -> None:
+        here = next((oid for digest in file.digests if (oid := self._store.find(digest))), None)
+        if here is not None and self._store.size_of_blob(here) == file.size:
+            self._progress.advance(file.size)
+            self._reuse(file, here)
+            return
+        try:
+            adopted = adopt_file(
+                batch,
+                file.place,
+                file.stamp,
+                file.digests,
+                f"{self._cache.kind} cache",
+                self._progress.advance,
+            )
+        except (WrongContent, CannotAdd) as error:
+            self.damaged[str(file.place)] = error.message
+            return
+        if not adopted.is_new:
+            self._reuse(file, adopted.oid)
+            return
+        how = adopted.how if adopted.how in self.linked else COPY
+        self.linked[how] += 1
+        self.written_bytes += adopted.size if how == COPY else 0
+        self.taken[file.place] = Entry(Kind.FILE, adopted.size, adopted.oid)
+
+    def _reuse(self, file: CachedFile, oid: Oid) -> None:
+        self.reused_files += 1
+        self.reused_bytes += file.size
+        self.taken[file.place] = Entry(Kind.FILE, file.size, oid)
+
+    def _record(
+        self, batch: Batch, model: CachedModel, listing: Listing, left_out: int | None, now: int
+    ) -> Found:
+        if self._cache.kind == FOLDER and not model.revision and model.stub.startswith("zoo:"):
+            return self._add(batch, model.stub, listing, now)
+        source = f"{self._cache.kind} cache"
+        state = Upstream(model.stub, source, model.revision, now, ())
+        oid, snapshot = record_state(batch, state, listing, left_out)
+        found = Found(model.stub, oid, snapshot)
+        current = self._store.names.ref(model.stub)
+        if current is None or (current.is_pulled and _grows(self._store, current.snapshot, found)):
+            old = current.snapshot if current else None
+            commit_state(self._store, batch, ref_change(found, old, now, f"adopted from {source}"))
+            names: Sequence[str] = model.names
+        else:
+            batch.publish()
+            names = model.names or (model.revision or str(oid),)
+        for name in names:
+            keep_tag(self._store, found, name, now)
+        return found
+
+    def _add(self, batch: Batch, stub: str, listing: Listing, now: int) -> Found:
+        """Record a folder of the user's own as `add` does: it has no source to follow."""
+        current = self._store.names.ref(stub)
+        old = current.snapshot if current else None
+        done = record(batch, listing, stub, follows=old, old=old, op="add", note=Note(now))
+        return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
+
+
+def _known(store: ObjectStore, model: CachedModel, listing: Listing) -> Found | None:
+    """A snapshot of the same state here that has all these files."""
+    current = store.names.ref(model.stub)
+    tips = [current.snapshot] if current else []
+    for oid in [*tips, *(oid for oid, _ in ever_named(store, model.stub))]:
+        snapshot = store.snapshot(oid)
+        if model.revision in ("", snapshot.revision):
+            had = flatten(store.tree, snapshot.tree)
+            if all(had.get(path) == entry for path, entry in listing.items()):
+                return Found(model.stub, oid, snapshot)
+    return None
+
+
+def _grows(store: ObjectStore, current: Oid, found: Found) -> bool:
+    """Whether a snapshot has all that the current one of the same state has, and more."""
+    before = store.snapshot(current)
+    return before.revision == found.snapshot.revision and before.files < found.snapshot.files
+
+
+def _adopted(
+    found: Found, model: CachedModel, left_out: int | None, *, is_new: bool
+) -> AdoptedModel:
+    totals_of_it = (found.snapshot.files, found.snapshot.size)
+    return AdoptedModel(model.stub, model.revision, found.id, *totals_of_it, left_out, is_new)

@@ -1,0 +1,131 @@
+"""Relinking: files of a cache become links to the store's objects, one by one.
+
+At every moment each path holds a good file. What is not exactly the object is left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoostore.digest import Oid, hash_descriptor
+from zoostore.errors import DamagedContent
+from zoostore.files.links import hardlink, is_unavailable, reflink
+from zoostore.files.staging import READ_ONLY, Staging, fsync_directory
+from zoostore.files.stamp import Stamp
+from zoostore.progress import Progress
+from zoostore.store.objectstore import ObjectStore
+
+_PREFIX = ".zoostore-"
+
+
+@dataclass
+class Relinked:
+    """What relinking came to.
+
+    Attributes:
+        files, bytes: what became links, and the space that this gave back.
+        passed_over: what did not, and why, by path.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+
+def relink(
+    store: ObjectStore, taken: Mapping[Path, tuple[Oid, Stamp]], progress: Progress
+) -> Relinked:
+    """Replace files by links to the objects that have their content.
+
+    A reflink leaves a file its own permissions and time. A hard link makes it read-only, for
+    the object is.
+
+    Args:
+        taken: the files, the objects that were made of them, and the stamps they had then.
+    """
+    done = Relinked()
+    progress.begin("relinking", sum(stamp.size for _, stamp in taken.values()))
+    for folder, places in _by_folder(taken):
+        staging = Staging(folder, _PREFIX)
+        try:
+            for place in places:
+                why = _relink_one(store, place, *taken[place], staging, done)
+                if why:
+                    done.passed_over[str(place)] = why
+                progress.advance(taken[place][1].size)
+        finally:
+            staging.close()
+    progress.end()
+    return done
+
+
+def _by_folder(places: Mapping[Path, object]) -> Iterator[tuple[Path, list[Path]]]:
+    folders: dict[Path, list[Path]] = {}
+    for place in places:
+        folders.setdefault(place.parent, []).append(place)
+    yield from folders.items()
+
+
+def _relink_one(
+    store: ObjectStore, place: Path, oid: Oid, expect: Stamp, staging: Staging, done: Relinked
+) -> str:
+    """Replace one file; why that was not done, or nothing."""
+    try:
+        target = store.loose_path(oid)
+        status = os.lstat(place)
+        if target is None or not stat.S_ISREG(status.st_mode):
+            return ""  # small contents have no file of their own to link to
+        if os.path.samestat(status, os.lstat(target)):
+            _take_over(place, status)
+            return ""
+        if not _is_still(place, oid, expect):
+            return "It changed since it was adopted; it was left as it is."
+        staged = _link(target, status, staging)
+        # Nothing was written to it since it was read, but for what this moment might do.
+        if Stamp.of(os.lstat(place)).without_ctime() != expect.without_ctime():
+            return "It changed since it was adopted; it was left as it is."
+        os.replace(staged, place)
+        fsync_directory(place.parent)
+    except DamagedContent as error:
+        return error.message
+    except OSError as error:
+        if is_unavailable(error) or error.errno in (errno.ENOENT, errno.EROFS):
+            return f"It cannot be linked: {error.strerror}. It was left as it is."
+        raise
+    done.files += 1
+    done.bytes += status.st_size if status.st_nlink == 1 else 0
+    return ""
+
+
+def _take_over(place: Path, status: os.stat_result) -> None:
+    """What became an object by a hard link is read-only from now on, as all objects are."""
+    if status.st_mode & 0o222:
+        os.chmod(place, READ_ONLY)
+
+
+def _is_still(place: Path, oid: Oid, expect: Stamp) -> bool:
+    with open(place, "rb", buffering=0) as file:
+        before = Stamp.of(os.fstat(file.fileno())).without_ctime()
+        got, _ = hash_descriptor(file.fileno())
+        return got == oid and before == expect.without_ctime()
+
+
+def _link(target: Path, status: os.stat_result, staging: Staging) -> Path:
+    staged = staging.new_path()
+    try:
+        reflink(target, staged, stat.S_IMODE(status.st_mode))
+    except OSError as error:
+        if not is_unavailable(error):
+            raise
+        hardlink(target, staged, 0)
+        return staged
+    os.chmod(staged, stat.S_IMODE(status.st_mode))
+    os.utime(staged, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with open(staged, "rb") as file:
+        os.fsync(file.fileno())
+    return staged
