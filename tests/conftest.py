@@ -36,6 +36,7 @@ settings.register_profile("zoostore", deadline=None)
 settings.load_profile("zoostore")
 
 SETTINGS = ("HOME", "INDEX", "OFFLINE", "REMOTE", "NO_PROGRESS")
+HUB_SETTINGS = ("HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_HOME", "HF_TOKEN", "HF_TOKEN_PATH")
 SMALL_THRESHOLD = 'large_object = 16\nlink = "hardlink"\n'
 """A config.toml with which files of 16 bytes are large, so that small tests meet both tiers."""
 
@@ -45,7 +46,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's store, and no setting of the user's changes a test."""
     for name in SETTINGS:
         monkeypatch.delenv(f"ZOOSTORE_{name}", raising=False)
-    for name in ("HF_HUB_OFFLINE", "NO_COLOR", "FORCE_COLOR", "http_proxy", "HTTP_PROXY"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", *HUB_SETTINGS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOOSTORE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
