@@ -82,8 +82,8 @@ def _pins(fragment: str) -> tuple[Digest, ...]:
         algorithm, _, digits = pair.partition("=")
         if algorithm not in PINS or algorithm in pins:
             raise UsageError(
-                f"{pair[:80]!r} behind the # of an address is none of "
-                f"{', '.join(f'{name}=…' for name in PINS)}, once."
+                f"{pair[:80]!r}, behind the # of an address, is not one of "
+                f"{' and '.join(f'{name}=…' for name in PINS)}, each once."
             )
         pins[algorithm] = Digest.parse(algorithm, digits)
     return tuple(pins.values())
