@@ -144,7 +144,7 @@ def test_an_archive_that_is_not_safe_is_refused(
     (tmp_path / "web/model.tar.gz").write_bytes(data)
     before = {path.name for path in tmp_path.iterdir()}
 
-    with pytest.raises(error):
+    with pytest.raises(error, match=f"{web.url}/model.tar.gz"):
         store.pull_url(f"{web.url}/model.tar.gz", STUB)
 
     assert store.snapshots() == []

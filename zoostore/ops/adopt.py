@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
 from zoostore.digest import Oid
-from zoostore.errors import CannotAdd, WrongContent
+from zoostore.errors import CannotAdd, DamagedContent, WrongContent
 from zoostore.files.links import COPY, HARDLINK, REFLINK
 from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import kept_on_errors
 from zoostore.ops.from_upstream import commit_state, keep_tag, record_state
-from zoostore.ops.history import Found, ever_named
+from zoostore.ops.history import LEFT_OUT, Found, ever_named
 from zoostore.ops.pulled import ref_change
 from zoostore.ops.recording import Note, record
 from zoostore.ops.relink import relink
@@ -23,6 +25,7 @@ from zoostore.sources.base import Upstream
 from zoostore.store.adopting import adopt_file
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
+from zoostore.store.records import RefRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,12 @@ class _Work:
             left_out = None if model.left_out is None else model.left_out + lost
             if not listing:
                 return None
-            known = _known(self._store, model, listing)
+            known = _known(self._store, model, listing, is_whole=left_out == 0)
             if known is not None:
                 batch.publish()
-                return _adopted(known, model, left_out, is_new=False)
+                return _adopted(known, model, is_new=False)
             found = self._record(batch, model, listing, left_out, now)
-        return _adopted(found, model, left_out, is_new=True)
+        return _adopted(found, model, is_new=True)
 
     def _take(self, batch: Batch, file: CachedFile) -> Entry | None:
         kind = Kind.EXECUTABLE if file.is_executable else Kind.FILE
@@ -201,19 +204,38 @@ class _Work:
             return self._add(batch, model.stub, listing, now)
         source = f"{self._cache.kind} cache"
         state = Upstream(model.stub, source, model.revision, now, ())
-        oid, snapshot = record_state(batch, state, listing, left_out)
-        found = Found(model.stub, oid, snapshot)
         current = self._store.names.ref(model.stub)
-        if current is None or (current.is_pulled and _grows(self._store, current.snapshot, found)):
+        before = self._same_state(state, current) if current else None
+        had = self._here(before) if before else {}
+        if left_out is not None:
+            left_out = max(left_out - len(had.keys() - listing.keys()), 0)
+        oid, snapshot = record_state(batch, state, {**had, **listing}, left_out)
+        found = Found(model.stub, oid, snapshot)
+        names = " ".join(model.names)
+        if current is None or before is not None:
             old = current.snapshot if current else None
             commit_state(self._store, batch, ref_change(found, old, now, f"adopted from {source}"))
-            names: Sequence[str] = model.names
         else:
             batch.publish()
-            names = model.names or (model.revision or str(oid),)
-        for name in names:
-            keep_tag(self._store, found, name, now)
+            names = names or model.revision or str(oid)
+        if names:
+            keep_tag(self._store, found, names, now)
         return found
+
+    def _same_state(self, state: Upstream, current: RefRecord) -> Snapshot | None:
+        """What a ref points to, if it is a part of a state that was pulled or adopted earlier."""
+        try:
+            snapshot = self._store.snapshot(current.snapshot)
+        except DamagedContent:
+            return None
+        same = snapshot.revision == state.revision
+        same = same and bool(state.revision or snapshot.source == state.source)
+        return snapshot if same and current.is_pulled else None
+
+    def _here(self, snapshot: Snapshot) -> dict[str, Entry]:
+        """Of the files of a snapshot, those that are here."""
+        listing = flatten(self._store.tree, snapshot.tree)
+        return {path: entry for path, entry in listing.items() if self._store.has(entry.oid)}
 
     def _add(self, batch: Batch, stub: str, listing: Listing, now: int) -> Found:
         """Record a folder of the user's own as `add` does: it has no source to follow."""
@@ -223,27 +245,30 @@ class _Work:
         return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
 
 
-def _known(store: ObjectStore, model: CachedModel, listing: Listing) -> Found | None:
-    """A snapshot of the same state here that has all these files."""
+def _known(
+    store: ObjectStore, model: CachedModel, listing: Listing, *, is_whole: bool
+) -> Found | None:
+    """A snapshot of the same state here that has all these files.
+
+    Args:
+        is_whole: whether the state is known to have no others; the snapshot must know it too.
+    """
     current = store.names.ref(model.stub)
     tips = [current.snapshot] if current else []
     for oid in [*tips, *(oid for oid, _ in ever_named(store, model.stub))]:
-        snapshot = store.snapshot(oid)
-        if model.revision in ("", snapshot.revision):
-            had = flatten(store.tree, snapshot.tree)
-            if all(had.get(path) == entry for path, entry in listing.items()):
-                return Found(model.stub, oid, snapshot)
+        with contextlib.suppress(DamagedContent):
+            snapshot = store.snapshot(oid)
+            knows = not is_whole or LEFT_OUT not in snapshot.metadata
+            if knows and model.revision in ("", snapshot.revision):
+                had = flatten(store.tree, snapshot.tree)
+                if all(had.get(path) == entry for path, entry in listing.items()):
+                    return Found(model.stub, oid, snapshot)
     return None
 
 
-def _grows(store: ObjectStore, current: Oid, found: Found) -> bool:
-    """Whether a snapshot has all that the current one of the same state has, and more."""
-    before = store.snapshot(current)
-    return before.revision == found.snapshot.revision and before.files < found.snapshot.files
-
-
-def _adopted(
-    found: Found, model: CachedModel, left_out: int | None, *, is_new: bool
-) -> AdoptedModel:
-    totals_of_it = (found.snapshot.files, found.snapshot.size)
-    return AdoptedModel(model.stub, model.revision, found.id, *totals_of_it, left_out, is_new)
+def _adopted(found: Found, model: CachedModel, *, is_new: bool) -> AdoptedModel:
+    snapshot = found.snapshot
+    said = snapshot.metadata.get(LEFT_OUT, "0")
+    left_out = int(said) if said.isascii() and said.isdigit() else None
+    totals_of_it = (snapshot.files, snapshot.size, left_out)
+    return AdoptedModel(model.stub, model.revision, found.id, *totals_of_it, is_new)

@@ -135,7 +135,7 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
     for oid, said in ever_named(store, name):
         snapshot = store.snapshot(oid)
         is_commit = bool(snapshot.revision) and _COMMIT.fullmatch(revision) is not None
-        if said == revision or (is_commit and snapshot.revision.startswith(revision)):
+        if revision in said.split() or (is_commit and snapshot.revision.startswith(revision)):
             if LEFT_OUT not in snapshot.metadata:
                 return oid
             partial = partial or oid
@@ -146,7 +146,8 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
 def ever_named(store: ObjectStore, name: str) -> Iterator[tuple[Oid, str]]:
     """Every snapshot here that the reflog names for a stub, and what was said, the newest first.
 
-    What was said when a tag was set is what the source calls the snapshot.
+    What was said when a tag was set is what the source calls the snapshot: one name, or several
+    with spaces between them.
     """
     changes = [line.change for line in store.names.reflog.read() if line.change is not None]
     seen = set()

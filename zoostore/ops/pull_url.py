@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoostore.digest import BLAKE3, hash_descriptor
-from zoostore.errors import Diverged, NeededNetwork, UnsafeArchive
+from zoostore.errors import Diverged, MalformedObject, NeededNetwork, UnsafeArchive
 from zoostore.files.archive import unpack
 from zoostore.files.scan import Found as FoundFile
 from zoostore.files.scan import require_keepable, scan
@@ -179,7 +179,11 @@ def _unpacked(batch: Batch, file: WebFile, arrived: Arrived) -> dict[str, Entry]
         arrived.content.replace(archive)
     unpacked = batch.staging.new_path()
     unpacked.mkdir()
-    unpack(archive, unpacked)
+    try:
+        unpack(archive, unpacked)
+    except (UnsafeArchive, MalformedObject) as error:  # it says where it was unpacked from
+        message = error.message.replace(str(archive), file.address)
+        raise type(error)(message, url=file.address) from error
     archive.unlink()
     found = require_keepable(unpacked, scan(unpacked))
     return {item.path: _take_in(batch, unpacked, item) for item in found}
