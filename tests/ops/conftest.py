@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -84,6 +85,17 @@ class CacheOf(Protocol):
 @pytest.fixture
 def cache_of(cache_root: Path) -> CacheOf:
     return lambda *models, kind="huggingface": Cache(kind, cache_root, models)
+
+
+@pytest.fixture
+def no_reflinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file system can share blocks."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no reflinks in this test")
+
+    monkeypatch.setattr("zoostore.files.copying.reflink", refuse)
+    monkeypatch.setattr("zoostore.ops.relink.reflink", refuse)
 
 
 @pytest.fixture

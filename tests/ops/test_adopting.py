@@ -35,6 +35,11 @@ NOW = 1_700_000_000
 Adopt = Callable[["Cache"], Adopted]
 
 
+@pytest.fixture(autouse=True)
+def _links(no_reflinks: None) -> None:
+    """What tests count is the same on all file systems."""
+
+
 @pytest.fixture
 def take(objects: ObjectStore) -> Adopt:
     return functools.partial(adopt, objects, now=NOW, progress=Silent())

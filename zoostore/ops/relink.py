@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
+from zoostore.files.extents import share_blocks
 from zoostore.files.links import hardlink, is_unavailable, reflink
 from zoostore.files.staging import READ_ONLY, Staging, fsync_directory
 from zoostore.files.stamp import Stamp
@@ -83,6 +84,8 @@ def _relink_one(
         if os.path.samestat(status, os.lstat(target)):
             _take_over(place, status)
             return ""
+        if share_blocks(place, target):
+            return ""  # nothing is there twice
         if not _is_still(place, oid, expect):
             return "It changed since it was adopted; it was left as it is."
         staged = _link(target, status, staging)
