@@ -190,6 +190,13 @@ def hash_bytes(data: bytes | bytearray | memoryview) -> Oid:
     return Oid(blake3(data).digest())
 
 
+def digest_bytes(algorithm: str, data: bytes) -> Digest:
+    """The digest of a blob."""
+    hasher = DigestHasher([algorithm], len(data))
+    hasher.update(data)
+    return hasher.digests()[algorithm]
+
+
 def hash_encoded(context: str, data: bytes) -> Oid:
     """The oid of an encoded value whose kind `context` names."""
     return Oid(blake3(data, derive_key_context=context).digest())

@@ -2,6 +2,7 @@
 
 stub   = name [ "@" revision ] [ "?" key "=" value { "&" key "=" value } ]
 name   = [ "zoo:" ] full | [ "zoo:" ] short | "hf:" [ "datasets/" ] [ org "/" ] repository
+       | "ollama:" [ host [ ":" port ] "/" namespace "/" | namespace "/" ] model [ ":" tag ]
 full   = domain "/" sub_domain "/" architecture [ "-" sub_architecture ] "/" framework
          "/" repo "/" dataset [ "-" training_scheme ] "/" sparse_tag
 """
@@ -24,6 +25,13 @@ CHECKPOINTS: Final = ("prepruning", "postpruning", "preqat", "postqat")
 
 HUB: Final = "hf"
 """The scheme of models that the Hugging Face Hub names."""
+
+OLLAMA: Final = "ollama"
+"""The scheme of models that Ollama names. The tag is `latest` if there is none."""
+
+OLLAMA_HOST: Final = "registry.ollama.ai"
+OLLAMA_NAMESPACE: Final = "library"
+"""What stands before a model that Ollama itself publishes, and is left out."""
 
 SELECTORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"recipe": (), "checkpoint": CHECKPOINTS, "deployment": ("default",), "recipe_type": ()}
@@ -58,6 +66,7 @@ _FULL = re.compile(
 )
 _SHORT = re.compile(_TAG)
 _HUB = re.compile(rf"(?:datasets/)?(?:{_TAG}/)?{_TAG}")
+_OLLAMA = re.compile(rf"(?:(?:{_TAG}(?::[0-9]{{1,5}})?/)?{_TAG}/)?{_TAG}(?P<tag>:{_TAG})?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(?:~[0-9]{1,6})?|~[0-9]{1,6}")
 _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -84,7 +93,7 @@ class Stub:
 
     @property
     def scheme(self) -> str:
-        """`zoo` or `hf`."""
+        """`zoo`, `hf` or `ollama`."""
         return self.name.partition(":")[0]
 
     @property
@@ -117,7 +126,7 @@ class Stub:
         """What a person would call the model; never holds a slash."""
         facets = self.facets
         if not facets:
-            return self.path.rpartition("/")[2]
+            return self.path.rpartition("/")[2].replace(":", "-")
         _, _, architecture, _, _, dataset, sparse_tag = self.path.split("/")
         return f"{architecture}-{dataset}-{sparse_tag.removesuffix('-none')}"
 
@@ -139,7 +148,7 @@ def parse_stub(text: str) -> Stub:
     if canonical is None or len(canonical.encode()) > MAX_NAME_BYTES:
         raise InvalidStub(
             f"{text!r} is not a stub: expected zoo:domain/sub_domain/architecture/framework/repo/"
-            "dataset/sparse_tag, a short zoo: name, or hf:org/name.",
+            "dataset/sparse_tag, a short zoo: name, hf:org/name, or ollama:model:tag.",
             stub=text,
         )
     if has_revision and not _REVISION.fullmatch(revision):
@@ -154,6 +163,9 @@ def _canonical_name(name: str) -> str | None:
         scheme, rest = "zoo", name
     if scheme == "hf":
         return f"hf:{rest}" if _HUB.fullmatch(rest) else None
+    if scheme == OLLAMA:
+        match = _OLLAMA.fullmatch(rest)
+        return f"ollama:{rest}{'' if match['tag'] else ':latest'}" if match else None
     if scheme == "zoo" and (_FULL.fullmatch(rest) or _SHORT.fullmatch(rest)):
         return f"zoo:{rest}"
     return None

@@ -1,0 +1,176 @@
+"""The models folder of Ollama: a manifest for each tag, and the blobs that they share.
+
+manifests/HOST/NAMESPACE/MODEL/TAG   JSON, an image manifest of Docker (version 2, schema 2)
+blobs/sha256-HEX                     a content; once `sha256:HEX`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from zoostore.caches.base import Cache, CachedFile, CachedModel
+from zoostore.caches.looking import RealFile, files_below, read_json, real_file
+from zoostore.digest import SHA256, Digest, digest_bytes
+from zoostore.errors import InvalidStub, UsageError
+from zoostore.stubs import OLLAMA_HOST, OLLAMA_NAMESPACE, parse_stub
+
+KIND = "ollama"
+
+_NAMES: Final = MappingProxyType(
+    {
+        "model": "model.gguf",
+        "adapter": "adapter.gguf",
+        "projector": "projector.gguf",
+        "params": "params.json",
+        "messages": "messages.json",
+    }
+)
+"""What files are called by the last part of their media type, where it is not that part."""
+
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9_-]+")
+_MAX_MANIFEST_BYTES = 16 << 20
+_MAX_LAYERS = 50_000
+_MAX_SIZE = (1 << 53) - 1
+
+
+class _Layer(NamedTuple):
+    """A content that a manifest names; `size` in bytes."""
+
+    name: str
+    digest: Digest
+    size: int
+
+
+def is_ollama_cache(folder: Path) -> bool:
+    """Whether a folder holds manifests and blobs."""
+    return (folder / "manifests").is_dir() and (folder / "blobs").is_dir()
+
+
+def read_ollama_cache(root: Path) -> Cache:
+    """What a models folder holds.
+
+    Args:
+        root: the folder, without links in its path.
+    """
+    problems: dict[str, str] = {}
+    models = []
+    for found in files_below(root / "manifests", problems):
+        path = root / "manifests" / found.path
+        stub = _stub_of(found.path)
+        if stub is None:
+            problems[str(path)] = "It is not called as the manifest of a model is."
+        elif (model := _read_model(root, path, stub, problems)) is not None:
+            models.append(model)
+    _note_unfinished(root / "blobs", problems)
+    return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
+
+
+def _note_unfinished(blobs: Path, problems: dict[str, str]) -> None:
+    for found in files_below(blobs, problems):
+        if "-partial" in found.path:
+            problems[str(blobs / found.path)] = "It is a download that did not end."
+
+
+def _stub_of(path: str) -> str | None:
+    parts = path.split("/")
+    if len(parts) != len(("host", "namespace", "model", "tag")):
+        return None
+    host, namespace, model, tag = parts
+    above = [part for part in (host, namespace) if part not in (OLLAMA_HOST, OLLAMA_NAMESPACE)]
+    if namespace == OLLAMA_NAMESPACE and host != OLLAMA_HOST:
+        above = [host, namespace]
+    try:
+        stub = parse_stub(f"ollama:{'/'.join([*above, model])}:{tag}")
+    except InvalidStub:
+        return None
+    return None if stub.revision or stub.selectors else stub.name
+
+
+def _read_model(root: Path, path: Path, stub: str, problems: dict[str, str]) -> CachedModel | None:
+    manifest = real_file(root, path)
+    if isinstance(manifest, str):
+        problems[str(path)] = manifest
+        return None
+    try:
+        layers = list(_layers(read_json(manifest.place, _MAX_MANIFEST_BYTES)))
+        digest = digest_bytes(SHA256, manifest.place.read_bytes())
+    except (OSError, ValueError) as error:
+        problems[str(path)] = f"It is no manifest of a model: {error}."
+        return None
+    files = {"manifest.json": CachedFile(manifest.place, manifest.stamp, (digest,))}
+    for layer in layers:
+        blob = _blob(root, layer)
+        if isinstance(blob, str):
+            problems[str(root / "blobs" / _blob_name(layer))] = blob
+        else:
+            files[layer.name] = CachedFile(blob.place, blob.stamp, (layer.digest,))
+    left_out = 1 + len(layers) - len(files)
+    return CachedModel(stub, f"sha256-{digest.value.hex()}", files, left_out)
+
+
+def _blob(root: Path, layer: _Layer) -> RealFile | str:
+    name = _blob_name(layer)
+    blob = real_file(root, root / "blobs" / name)
+    if isinstance(blob, str):
+        older = real_file(root, root / "blobs" / name.replace("-", ":"))
+        if isinstance(older, str):
+            return blob
+        blob = older
+    if blob.stamp.size != layer.size:
+        return f"It has {blob.stamp.size} bytes, and {layer.size} in its manifest."
+    return blob
+
+
+def _blob_name(layer: _Layer) -> str:
+    return f"sha256-{layer.digest.value.hex()}"
+
+
+def _layers(manifest: object) -> Iterator[_Layer]:
+    """The contents that a manifest names, each with a name of its own.
+
+    Raises:
+        ValueError: it is no manifest.
+    """
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("layers"), list):
+        raise ValueError("it has no layers")
+    if len(manifest["layers"]) > _MAX_LAYERS:
+        raise ValueError(f"it has more than {_MAX_LAYERS} layers")
+    counts: dict[str, int] = {}
+    config = manifest.get("config")
+    if config is not None:
+        yield _layer(config, "config.json")
+    for line in manifest["layers"]:
+        name = _name_of(line)
+        counts[name] = counts.get(name, 0) + 1
+        stem, dot, ending = name.partition(".")
+        number = f"-{counts[name]}" if counts[name] > 1 else ""
+        yield _layer(line, f"{stem}{number}{dot}{ending}")
+
+
+def _name_of(line: object) -> str:
+    media_type = line.get("mediaType") if isinstance(line, dict) else None
+    if not isinstance(media_type, str):
+        raise ValueError("a layer has no media type")
+    last = media_type.lower().rpartition(".")[2]
+    name = _NOT_IN_NAMES.sub("-", last)[:100].strip("-") or "layer"
+    # What other layers are numbered by stands behind a point, so none can be called as another.
+    return _NAMES.get(name, name if name not in ("manifest", "config") else f"{name}-layer")
+
+
+def _layer(line: object, name: str) -> _Layer:
+    if not isinstance(line, dict):
+        raise ValueError("a layer is no object")
+    text, size = line.get("digest"), line.get("size")
+    if not isinstance(text, str) or type(size) is not int or not 0 <= size <= _MAX_SIZE:
+        raise ValueError("a layer has no digest or no size")
+    algorithm, _, digits = text.partition(":")
+    try:
+        return _Layer(
+            name, Digest.parse(SHA256 if algorithm == "sha256" else algorithm, digits), size
+        )
+    except UsageError as error:
+        raise ValueError("a layer's digest is no sha256") from error

@@ -1,0 +1,116 @@
+"""The cache of SparseZoo: a folder for each model, by the model's id or its name.
+
+    neuralmagic/NAME/…   what releases from 1.5 on make
+    UUID/…               what earlier ones made
+
+Nothing in it says what a file must be. The model's card says, at best, what the model is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from zoostore.caches.base import Cache, CachedModel
+from zoostore.caches.looking import folders_in, read_bytes
+from zoostore.caches.plain_folder import files_of, name_of
+from zoostore.errors import InvalidStub
+from zoostore.stubs import SPARSE_PARTS, parse_stub
+
+KIND = "sparsezoo"
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CARD = "model.md"
+_SIGNS = (_CARD, "model.onnx", "model.onnx.tar.gz", "deployment", "deployment.tar.gz")
+"""What stands in the folder of a model; one of these is enough."""
+
+_CHUNKS = "chunks"
+"""Where SparseZoo keeps the parts of downloads."""
+
+_MAX_CARD_BYTES = 1 << 20
+_LINE = re.compile(r"([a-z_]+)\s*:\s*(.*?)\s*")
+
+
+def is_sparsezoo_cache(folder: Path) -> bool:
+    """Whether a folder is called as the cache is, or holds what the cache holds."""
+    children = folders_in(folder)
+    names = {child.name for child in children}
+    if folder.name == KIND or "neuralmagic" in names:
+        return any(_is_model(model) for model in _models_in(folder))
+    return any(_UUID.fullmatch(child.name) and _is_model(child) for child in children)
+
+
+def read_sparsezoo_cache(root: Path) -> Cache:
+    """What a cache holds.
+
+    Args:
+        root: the folder, without links in its path.
+    """
+    problems: dict[str, str] = {}
+    models = []
+    for folder in filter(_is_model, _models_in(root)):
+        stub = _stub_on_card(folder / _CARD)
+        if stub is None:
+            stub = name_of(folder)
+            problems[str(folder)] = f"It does not say which model it is; it is called {stub}."
+        files = files_of(root, folder, problems)
+        if files:
+            models.append(CachedModel(stub, "", files, None))
+    return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
+
+
+def _models_in(root: Path) -> Iterator[Path]:
+    """The folders that may be models: in the cache, or in the folder of a publisher in it."""
+    for child in folders_in(root):
+        if _is_model(child):
+            yield child
+        else:
+            yield from (below for below in folders_in(child) if below.name != _CHUNKS)
+
+
+def _is_model(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _SIGNS)
+
+
+def _stub_on_card(card: Path) -> str | None:
+    """The full stub that the front matter of a model's card says; None if it says none."""
+    try:
+        lines = read_bytes(card, _MAX_CARD_BYTES).decode("utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    fields = dict(_front_matter(lines))
+    for said in (fields.get("stub", ""), fields.get("name", ""), _composed(fields)):
+        try:
+            stub = parse_stub(said)
+        except InvalidStub:
+            continue
+        if stub.facets and not stub.revision and not stub.selectors:
+            return stub.name
+    return None
+
+
+def _front_matter(lines: list[str]) -> Iterator[tuple[str, str]]:
+    if not lines or lines[0].strip() != "---":
+        return
+    for line in lines[1:]:
+        if line.strip() == "---":
+            return
+        match = _LINE.fullmatch(line)
+        if match:
+            yield match[1], match[2].strip("'\"")
+
+
+def _composed(fields: Mapping[str, str]) -> str:
+    """The stub that its parts make, as far as they are there."""
+    tag = fields.get("sparse_tag") or "-".join(
+        fields[part] for part in SPARSE_PARTS if fields.get(part)
+    )
+    architecture = _with(fields, "architecture", "sub_architecture")
+    dataset = _with(fields, "dataset", "training_scheme")
+    first = (fields.get("domain", ""), fields.get("sub_domain", ""), architecture)
+    return "/".join([*first, fields.get("framework", ""), fields.get("repo", ""), dataset, tag])
+
+
+def _with(fields: Mapping[str, str], part: str, more: str) -> str:
+    return "-".join(fields[name] for name in (part, more) if fields.get(name))
