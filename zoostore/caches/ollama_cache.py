@@ -6,6 +6,7 @@ blobs/sha256-HEX                     a content; once `sha256:HEX`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,11 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from zoostore.caches.base import Cache, CachedFile, CachedModel
-from zoostore.caches.looking import RealFile, files_below, read_json, real_file
+from zoostore.caches.places import find_file, read_small
 from zoostore.digest import SHA256, Digest, digest_bytes
-from zoostore.errors import InvalidStub, UsageError
+from zoostore.errors import CannotAdd, InvalidStub, UsageError
+from zoostore.files.scan import scan
+from zoostore.objects.tree import Kind
 from zoostore.stubs import OLLAMA_HOST, OLLAMA_NAMESPACE, parse_stub
 
 KIND = "ollama"
@@ -58,21 +61,27 @@ def read_ollama_cache(root: Path) -> Cache:
     """
     problems: dict[str, str] = {}
     models = []
-    for found in files_below(root / "manifests", problems):
-        path = root / "manifests" / found.path
-        stub = _stub_of(found.path)
+    for name in _files_below(root / "manifests", problems):
+        path = root / "manifests" / name
+        stub = _stub_of(name)
         if stub is None:
             problems[str(path)] = "It is not called as the manifest of a model is."
-        elif (model := _read_model(root, path, stub, problems)) is not None:
-            models.append(model)
-    _note_unfinished(root / "blobs", problems)
+            continue
+        try:
+            models.append(_read_model(root, path, stub, problems))
+        except (CannotAdd, ValueError) as error:
+            problems[str(path)] = f"It is no manifest of a model: {error}"
+    for name in _files_below(root / "blobs", problems):
+        if "-partial" in name:
+            problems[str(root / "blobs" / name)] = "It is a download that did not end."
     return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
 
 
-def _note_unfinished(blobs: Path, problems: dict[str, str]) -> None:
-    for found in files_below(blobs, problems):
-        if "-partial" in found.path:
-            problems[str(blobs / found.path)] = "It is a download that did not end."
+def _files_below(folder: Path, problems: dict[str, str]) -> Iterator[str]:
+    try:
+        yield from (found.path for found in scan(folder) if found.kind is not Kind.DIRECTORY)
+    except CannotAdd as error:
+        problems[str(error.facts["path"])] = error.message
 
 
 def _stub_of(path: str) -> str | None:
@@ -90,39 +99,40 @@ def _stub_of(path: str) -> str | None:
     return None if stub.revision or stub.selectors else stub.name
 
 
-def _read_model(root: Path, path: Path, stub: str, problems: dict[str, str]) -> CachedModel | None:
-    manifest = real_file(root, path)
-    if isinstance(manifest, str):
-        problems[str(path)] = manifest
-        return None
-    try:
-        layers = list(_layers(read_json(manifest.place, _MAX_MANIFEST_BYTES)))
-        digest = digest_bytes(SHA256, manifest.place.read_bytes())
-    except (OSError, ValueError) as error:
-        problems[str(path)] = f"It is no manifest of a model: {error}."
-        return None
-    files = {"manifest.json": CachedFile(manifest.place, manifest.stamp, (digest,))}
+def _read_model(root: Path, path: Path, stub: str, problems: dict[str, str]) -> CachedModel:
+    """A tag's model.
+
+    Raises:
+        CannotAdd, ValueError: what should be its manifest is none.
+    """
+    data = read_small(path, (root,), _MAX_MANIFEST_BYTES)
+    layers = list(_layers(_decoded(data)))
+    digest = digest_bytes(SHA256, data)
+    files = {"manifest.json": CachedFile(*find_file(path, (root,)), (digest,))}
     for layer in layers:
-        blob = _blob(root, layer)
-        if isinstance(blob, str):
-            problems[str(root / "blobs" / _blob_name(layer))] = blob
-        else:
-            files[layer.name] = CachedFile(blob.place, blob.stamp, (layer.digest,))
+        try:
+            files[layer.name] = _blob(root, layer)
+        except CannotAdd as error:
+            problems[str(root / "blobs" / _blob_name(layer))] = error.message
     left_out = 1 + len(layers) - len(files)
     return CachedModel(stub, f"sha256-{digest.value.hex()}", files, left_out)
 
 
-def _blob(root: Path, layer: _Layer) -> RealFile | str:
+def _decoded(data: bytes) -> object:
+    try:
+        value: object = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
+def _blob(root: Path, layer: _Layer) -> CachedFile:
     name = _blob_name(layer)
-    blob = real_file(root, root / "blobs" / name)
-    if isinstance(blob, str):
-        older = real_file(root, root / "blobs" / name.replace("-", ":"))
-        if isinstance(older, str):
-            return blob
-        blob = older
-    if blob.stamp.size != layer.size:
-        return f"It has {blob.stamp.size} bytes, and {layer.size} in its manifest."
-    return blob
+    older = root / "blobs" / name.replace("-", ":")
+    place, stamp = find_file(older if older.exists() else root / "blobs" / name, (root,))
+    if stamp.size != layer.size:
+        raise CannotAdd(f"It has {stamp.size} bytes, and {layer.size} in its manifest.")
+    return CachedFile(place, stamp, (layer.digest,))
 
 
 def _blob_name(layer: _Layer) -> str:

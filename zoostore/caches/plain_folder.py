@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
 from zoostore.caches.gathering import Gathered
-from zoostore.caches.places import find_file
+from zoostore.caches.places import locate
 from zoostore.errors import CannotAdd, InvalidStub, UnsafePath
 from zoostore.files.scan import Found, scan
 from zoostore.objects.tree import Kind
@@ -77,8 +78,8 @@ def read_model(
         why = _why_passed_over(found)
         if why is None:
             try:
-                place, stamp = find_file(path, (root,))
-                is_program = os.access(place, os.X_OK)
+                place, stamp = locate(root, found, (root,))
+                is_program = os.stat(place).st_mode & stat.S_IXUSR != 0
                 gathered.add(found.path, CachedFile(place, stamp, (), is_program))
             except (CannotAdd, UnsafePath) as error:
                 why = error.message

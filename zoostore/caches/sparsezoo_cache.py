@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoostore.caches.base import Cache, CachedModel
-from zoostore.caches.looking import folders_in, read_bytes
-from zoostore.caches.plain_folder import files_of, name_of
-from zoostore.errors import InvalidStub
+from zoostore.caches.places import folders_in, read_small
+from zoostore.caches.plain_folder import name_after, read_model
+from zoostore.errors import CannotAdd, InvalidStub
 from zoostore.stubs import SPARSE_PARTS, parse_stub
 
 KIND = "sparsezoo"
@@ -48,15 +48,15 @@ def read_sparsezoo_cache(root: Path) -> Cache:
         root: the folder, without links in its path.
     """
     problems: dict[str, str] = {}
-    models = []
+    models: list[CachedModel] = []
     for folder in filter(_is_model, _models_in(root)):
-        stub = _stub_on_card(folder / _CARD)
+        stub = _stub_on_card(folder)
         if stub is None:
-            stub = name_of(folder)
+            stub = name_after(folder)
             problems[str(folder)] = f"It does not say which model it is; it is called {stub}."
-        files = files_of(root, folder, problems)
-        if files:
-            models.append(CachedModel(stub, "", files, None))
+        model = read_model(folder, stub, problems, left_out=None)
+        if model.files:
+            models.append(model)
     return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
 
 
@@ -73,11 +73,12 @@ def _is_model(folder: Path) -> bool:
     return any((folder / name).exists() for name in _SIGNS)
 
 
-def _stub_on_card(card: Path) -> str | None:
+def _stub_on_card(folder: Path) -> str | None:
     """The full stub that the front matter of a model's card says; None if it says none."""
     try:
-        lines = read_bytes(card, _MAX_CARD_BYTES).decode("utf-8").splitlines()
-    except (OSError, ValueError):
+        card = read_small(folder / _CARD, (folder,), _MAX_CARD_BYTES)
+        lines = card.decode("utf-8").splitlines()
+    except (CannotAdd, UnicodeDecodeError):
         return None
     fields = dict(_front_matter(lines))
     for said in (fields.get("stub", ""), fields.get("name", ""), _composed(fields)):
