@@ -33,7 +33,9 @@ def read_plain_folder(folder: Path, stub: str | None) -> Cache:
     """
     root = Path(os.path.realpath(folder))
     problems: dict[str, str] = {}
-    model = read_model(root, stub or name_after(root), problems)
+    name = stub or name_after(root)
+    left_out = 0 if name.startswith("zoo:") else None  # elsewhere there may be more of it
+    model = read_model(root, name, problems, left_out=left_out)
     return Cache(FOLDER, root, (model,) if model.files else (), problems)
 
 
