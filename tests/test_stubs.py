@@ -43,7 +43,15 @@ HUB_NAMES = st.tuples(
     st.one_of(st.just(""), TAGS.map("{}/".format)),
     TAGS,
 ).map("".join)
-NAMES = st.one_of(FULL_NAMES, TAGS.map("zoo:{}".format), HUB_NAMES)
+HOSTS = st.tuples(TAGS, st.sampled_from(["", ":5000"])).map("".join)
+OLLAMA_NAMES = st.tuples(
+    st.one_of(
+        st.just(""), TAGS.map("{}/".format), st.tuples(HOSTS, TAGS).map("{0[0]}/{0[1]}/".format)
+    ),
+    TAGS,
+    TAGS,
+).map("ollama:{0[0]}{0[1]}:{0[2]}".format)
+NAMES = st.one_of(FULL_NAMES, TAGS.map("zoo:{}".format), HUB_NAMES, OLLAMA_NAMES)
 REVISIONS = st.one_of(
     st.just(""), st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,12}(~[0-9]{1,6})?", fullmatch=True)
 )
@@ -187,6 +195,16 @@ def test_what_cannot_be_a_revision_is_refused(revision: str) -> None:
         "hf:org/",
         "hf:../name",
         "hf:org/..",
+        "ollama:",
+        "ollama:llama3:",
+        "ollama::8b",
+        "ollama:llama3:8b:q4",
+        "ollama:/llama3:8b",
+        "ollama:host/name/more/llama3:8b",
+        "ollama:host:99999999/name/llama3:8b",
+        "ollama:name:5000/llama3:8b",
+        "ollama:../llama3:8b",
+        "ollama:llama3:..",
     ],
 )
 def test_what_does_not_follow_the_grammar_is_refused(text: str) -> None:
@@ -230,6 +248,10 @@ def test_a_name_may_be_as_long_as_an_index_key_can_hold_and_no_longer() -> None:
         (RESNET, "zoo", RESNET.removeprefix("zoo:"), False),
         ("hf:gpt2", "hf", "gpt2", False),
         ("hf:datasets/org/squad", "hf", "datasets/org/squad", False),
+        ("ollama:llama3:8b", "ollama", "llama3:8b", False),
+        ("ollama:hf.co/org/name:Q4_K_M", "ollama", "hf.co/org/name:Q4_K_M", False),
+        ("ollama:localhost:5000/me/llama3:8b", "ollama", "localhost:5000/me/llama3:8b", False),
+        ("ollama:me/llama3", "ollama", "me/llama3:latest", False),
     ],
 )
 def test_a_name_has_a_scheme_and_a_path(text: str, scheme: str, path: str, is_short: bool) -> None:
@@ -247,6 +269,8 @@ def test_a_name_has_a_scheme_and_a_path(text: str, scheme: str, path: str, is_sh
         ("resnet", "resnet"),
         ("hf:openai/gpt2", "gpt2"),
         ("hf:datasets/org/squad", "squad"),
+        ("ollama:llama3:8b", "llama3-8b"),
+        ("ollama:hf.co/org/name:Q4_K_M", "name-Q4_K_M"),
     ],
 )
 def test_a_short_name_is_what_a_person_would_say(text: str, short_name: str) -> None:

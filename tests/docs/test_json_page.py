@@ -101,6 +101,8 @@ def documents(ask: Ask, directory: Path) -> Iterator[tuple[str, Any]]:
     yield "remote rm", ask("remote", "rm", "lab")
     yield "completion", ask("completion", "bash")
     yield "Errors", ask("show", "nothing", code=6)
+    (directory / "m" / "half.part").write_bytes(b"half")
+    yield "adopt", ask("adopt", "m")
     yield "verify", ask("verify")
     yield "rm", ask("rm", model)
 
@@ -117,9 +119,11 @@ def test_the_page_names_the_keys_of_every_document(ask: Ask, tmp_path: Path) -> 
 
     assert found.keys() == named.keys()
     for heading, document in found.items():
-        # A store that is whole has nothing to say of what is damaged or missing.
-        expected = {key.partition("[].")[0] for key in named[heading]} if heading == "verify" else 0
-        assert set(keys(document)) == (expected or named[heading]), heading
+        # Where all is whole, there is nothing to say of what is damaged or missing.
+        lists = {key: key.partition("[].")[0] for key in named[heading]}
+        empty = {"damaged", "missing"}
+        expected = {name if name in empty else key for key, name in lists.items()}
+        assert set(keys(document)) == expected, heading
 
 
 def test_the_page_names_the_keys_of_what_is_damaged_or_missing(ask: Ask, tmp_path: Path) -> None:

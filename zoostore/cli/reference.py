@@ -55,6 +55,7 @@ ARGUMENTS: Mapping[str, str] = {
     "stub": "The model, perhaps with `@REVISION`.",
     "checkout directory": "Where to (default: the model's short name, in the current directory).",
     "pull stubs": "The models, each perhaps with `@REVISION`; or, with `--as`, one URL.",
+    "adopt directory": "A cache, what holds it, a part of it, or any folder of weights.",
     "add directory": "What to import. A `.zoostore` folder in it is left out.",
     "add stub": "The model's name, without a revision.",
     "commit directory": "The checkout, or a folder in it (default: the current directory).",
