@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -454,6 +456,47 @@ def test_what_was_taken_before_it_was_cut_off_is_reused(
 
     assert (done.reused_files, done.linked["hardlink"]) == (2, 1)
     assert store.verify().is_clean
+
+
+_ADOPT_AND_DIE = """
+import os, sys
+from pathlib import Path
+import zoostore.ops.adopt
+from zoostore import Store
+
+adopt_file, count = zoostore.ops.adopt.adopt_file, 0
+
+def die_at_the_third(*arguments):
+    global count
+    count += 1
+    if count == 3:
+        os._exit(9)
+    return adopt_file(*arguments)
+
+zoostore.ops.adopt.adopt_file = die_at_the_third
+zoostore.ops.adopt.PUBLISH_BYTES = 300
+store, folder = sys.argv[1:]
+Store(store).adopt(folder, stub="zoo:mine")
+"""
+
+
+def test_a_process_that_is_killed_loses_what_it_had_not_yet_published(
+    store: Store, lay: LayOut
+) -> None:
+    files = {str(number): WEIGHTS[number:] for number in range(4)}
+    folder = lay("mine", files)
+
+    died = subprocess.run(
+        [sys.executable, "-c", _ADOPT_AND_DIE, str(store.path), str(folder)], check=False
+    )
+
+    assert died.returncode == 9
+    assert store.snapshots() == []
+    assert store.verify().is_clean
+    done = store.adopt(folder, stub="zoo:mine")
+    assert (done.reused_files, done.linked["hardlink"]) == (2, 2)
+    assert store.verify().is_clean
+    assert list((store.path / "tmp").iterdir()) == []
 
 
 def interrupt(*_: object, **__: object) -> None:

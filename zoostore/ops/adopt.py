@@ -27,6 +27,9 @@ from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefRecord
 
+PUBLISH_BYTES = 1 << 30
+"""What was taken in is published after so many bytes: a process that is killed loses no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class AdoptedModel:
@@ -135,6 +138,7 @@ class _Work:
         self.damaged: dict[str, str] = {}
         self.linked = dict.fromkeys((REFLINK, HARDLINK, COPY), 0)
         self.reused_files = self.reused_bytes = self.written_bytes = 0
+        self._unpublished = 0
 
     def places(self) -> dict[Path, CachedFile]:
         """The files of the cache that its models need."""
@@ -191,6 +195,10 @@ class _Work:
         self.linked[how] += 1
         self.written_bytes += adopted.size if how == COPY else 0
         self.taken[file.place] = Entry(Kind.FILE, adopted.size, adopted.oid)
+        self._unpublished += adopted.size
+        if self._unpublished >= PUBLISH_BYTES:
+            batch.publish()
+            self._unpublished = 0
 
     def _reuse(self, file: CachedFile, oid: Oid) -> None:
         self.reused_files += 1
