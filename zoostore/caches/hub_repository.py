@@ -18,12 +18,11 @@ from pathlib import Path
 
 from zoostore.caches.base import CachedFile, CachedModel
 from zoostore.caches.gathering import Gathered
+from zoostore.caches.hub_blobs import HubBlobs, as_listed
 from zoostore.caches.hub_listing import MAX_LISTING_BYTES, decode_listing
-from zoostore.caches.places import locate, read_small
-from zoostore.digest import GIT_BLOB, SHA256, Digest
-from zoostore.errors import CannotAdd, InvalidStub, MalformedObject, UnsafePath, UsageError
-from zoostore.files.scan import Found, scan
-from zoostore.objects.tree import Kind
+from zoostore.caches.places import files_below, read_small
+from zoostore.errors import CannotAdd, InvalidStub, MalformedObject, UnsafePath
+from zoostore.files.scan import Found
 from zoostore.sources.hub_answers import Listed, is_commit
 from zoostore.stubs import parse_stub
 
@@ -31,7 +30,6 @@ _BLOBS, _REFS, _SNAPSHOTS, _TREES = "blobs", "refs", "snapshots", "trees"
 _MAIN = "main"
 _INCOMPLETE = ".incomplete"
 _MAX_REF_BYTES = 100
-_ALGORITHMS = {40: GIT_BLOB, 64: SHA256}
 
 
 class HubRepository:
@@ -51,7 +49,8 @@ class HubRepository:
         self._stub = stub
         self._within = within
         self._problems = problems
-        self._blobs = folder / _BLOBS
+        blobs = folder / _BLOBS if self._is_folder(_BLOBS) else None
+        self._blobs = HubBlobs(blobs, within)
 
     def models(self) -> list[CachedModel]:
         """Its snapshots that have files, the current one first, the others by commit.
@@ -73,10 +72,8 @@ class HubRepository:
         return [model for model in models if model.files]
 
     def _refs(self) -> Iterator[tuple[str, str]]:
-        for found in self._scan(_REFS):
+        for found in self._files_below(_REFS):
             path = self._folder / _REFS / found.path
-            if found.kind is Kind.DIRECTORY:
-                continue
             try:
                 text = read_small(path, self._within, _MAX_REF_BYTES)
                 commit = text.decode("ascii", "replace").strip()
@@ -117,9 +114,7 @@ class HubRepository:
         listing = self._listing(commit)
         gathered = Gathered()
         snapshot = self._folder / _SNAPSHOTS / commit
-        for found in self._scan(f"{_SNAPSHOTS}/{commit}"):
-            if found.kind is Kind.DIRECTORY:
-                continue
+        for found in self._files_below(f"{_SNAPSHOTS}/{commit}"):
             try:
                 gathered.add(found.path, self._file(snapshot, found, listing))
             except (CannotAdd, UnsafePath) as error:
@@ -141,47 +136,21 @@ class HubRepository:
     def _file(
         self, snapshot: Path, found: Found, listing: Mapping[str, Listed] | None
     ) -> CachedFile:
-        """A file of a snapshot. Raises `CannotAdd` if it cannot be, or is not as it is listed."""
-        place, stamp = locate(snapshot, found, self._within)
-        digests = self._digests(snapshot / found.path, found)
         if listing is None:
-            return CachedFile(place, stamp, digests)
-        listed = listing.get(found.path)
-        if listed is None:
+            return self._blobs.find(snapshot, found)
+        if found.path not in listing:
             raise CannotAdd("The commit has no such file.", path=found.path)
-        if listed.size != stamp.size:
-            raise CannotAdd(
-                f"It has {stamp.size} bytes, and the commit has it with {listed.size}.",
-                path=found.path,
-            )
-        if any(_contradict(digest, listed.digest) for digest in digests):
-            raise CannotAdd(
-                f"It is a link to {digests[0]}, and the commit has {listed.digest}.",
-                path=found.path,
-            )
-        return CachedFile(place, stamp, tuple({*digests, listed.digest}))
-
-    def _digests(self, path: Path, found: Found) -> tuple[Digest, ...]:
-        """What a file is called by, if it is a link to one of the repository's blobs.
-
-        That blob may be a link to one that the cache shares, which has another kind of name.
-        """
-        blob = Path(os.path.normpath(path.parent / found.target))
-        if found.kind is not Kind.LINK or blob.parent != self._blobs:
-            return ()
-        return _digest_of(blob.name)
+        return as_listed(self._blobs.find(snapshot, found), listing[found.path])
 
     def _note_downloads(self) -> None:
         for name in self._names(_BLOBS):
             if name.endswith(_INCOMPLETE):
-                self._note(self._blobs / name, "It is a download that did not end.")
+                self._note(self._folder / _BLOBS / name, "It is a download that did not end.")
 
-    def _scan(self, name: str) -> Iterator[Found]:
-        if self._is_folder(name):
-            try:
-                yield from scan(self._folder / name)
-            except CannotAdd as error:
-                self._note(Path(str(error.facts["path"])), error.message)
+    def _files_below(self, name: str) -> Iterator[Found]:
+        return (
+            files_below(self._folder / name, self._problems) if self._is_folder(name) else iter(())
+        )
 
     def _names(self, name: str) -> list[str]:
         try:
@@ -201,18 +170,3 @@ class HubRepository:
 
     def _note(self, path: Path, why: str) -> None:
         self._problems[str(path)] = why
-
-
-def _contradict(one: Digest, other: Digest) -> bool:
-    return one.algorithm == other.algorithm and one.value != other.value
-
-
-def _digest_of(etag: str) -> tuple[Digest, ...]:
-    """What an etag says of the content; nothing if it is of another kind."""
-    algorithm = _ALGORITHMS.get(len(etag))
-    if algorithm is None:
-        return ()
-    try:
-        return (Digest.parse(algorithm, etag),)
-    except UsageError:
-        return ()

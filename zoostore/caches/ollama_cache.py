@@ -14,11 +14,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from zoostore.caches.base import Cache, CachedFile, CachedModel
-from zoostore.caches.places import find_file, read_small
+from zoostore.caches.places import files_below, find_file, read_small
 from zoostore.digest import SHA256, Digest, digest_bytes
 from zoostore.errors import CannotAdd, InvalidStub, UsageError
-from zoostore.files.scan import scan
-from zoostore.objects.tree import Kind
 from zoostore.stubs import OLLAMA_HOST, OLLAMA_NAMESPACE, parse_stub
 
 KIND = "ollama"
@@ -61,7 +59,7 @@ def read_ollama_cache(root: Path) -> Cache:
     """
     problems: dict[str, str] = {}
     models = []
-    for name in _files_below(root / "manifests", problems):
+    for name in (found.path for found in files_below(root / "manifests", problems)):
         path = root / "manifests" / name
         stub = _stub_of(name)
         if stub is None:
@@ -71,17 +69,10 @@ def read_ollama_cache(root: Path) -> Cache:
             models.append(_read_model(root, path, stub, problems))
         except (CannotAdd, ValueError) as error:
             problems[str(path)] = f"It is no manifest of a model: {error}"
-    for name in _files_below(root / "blobs", problems):
+    for name in (found.path for found in files_below(root / "blobs", problems)):
         if "-partial" in name:
             problems[str(root / "blobs" / name)] = "It is a download that did not end."
     return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
-
-
-def _files_below(folder: Path, problems: dict[str, str]) -> Iterator[str]:
-    try:
-        yield from (found.path for found in scan(folder) if found.kind is not Kind.DIRECTORY)
-    except CannotAdd as error:
-        problems[str(error.facts["path"])] = error.message
 
 
 def _stub_of(path: str) -> str | None:
@@ -89,9 +80,9 @@ def _stub_of(path: str) -> str | None:
     if len(parts) != len(("host", "namespace", "model", "tag")):
         return None
     host, namespace, model, tag = parts
-    above = [part for part in (host, namespace) if part not in (OLLAMA_HOST, OLLAMA_NAMESPACE)]
-    if namespace == OLLAMA_NAMESPACE and host != OLLAMA_HOST:
-        above = [host, namespace]
+    above = [host, namespace]
+    if host == OLLAMA_HOST:
+        above = [] if namespace == OLLAMA_NAMESPACE else [namespace]
     try:
         stub = parse_stub(f"ollama:{'/'.join([*above, model])}:{tag}")
     except InvalidStub:

@@ -5,14 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zoostore.errors import CannotAdd, SpecialFile, UnreadableFile, UnsafeName
-from zoostore.files.scan import Found
+from zoostore.files.scan import Found, scan
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Kind
 from zoostore.store.batch import open_regular
+
+
+def files_below(folder: Path, problems: dict[str, str]) -> Iterator[Found]:
+    """Whatever is below a folder and is no folder.
+
+    Args:
+        problems: gets the folders that cannot be listed, by path.
+    """
+
+    def tell(error: UnreadableFile) -> None:
+        problems[str(error.facts["path"])] = error.message
+
+    return (found for found in scan(folder, tell) if found.kind is not Kind.DIRECTORY)
 
 
 def find_file(path: Path, within: Sequence[Path]) -> tuple[Path, Stamp]:

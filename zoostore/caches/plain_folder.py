@@ -10,10 +10,9 @@ from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
 from zoostore.caches.gathering import Gathered
-from zoostore.caches.places import locate
+from zoostore.caches.places import files_below, locate
 from zoostore.errors import CannotAdd, InvalidStub, UnsafePath
-from zoostore.files.scan import Found, scan
-from zoostore.objects.tree import Kind
+from zoostore.files.scan import Found
 from zoostore.stubs import parse_stub
 
 WEIGHTS = (".gguf", ".safetensors")
@@ -75,7 +74,7 @@ def read_model(
         problems: gets what is passed over, by path.
     """
     gathered = Gathered()
-    for found in _scan(root, problems):
+    for found in files_below(root, problems):
         path = root / found.path
         why = _why_passed_over(found)
         if why is None:
@@ -99,17 +98,10 @@ def name_after(folder: Path) -> str:
     return f"zoo:{plain or 'folder'}"
 
 
-def _scan(root: Path, problems: dict[str, str]) -> Iterator[Found]:
-    try:
-        yield from scan(root)
-    except CannotAdd as error:
-        problems[str(error.facts["path"])] = error.message
-
-
 def _why_passed_over(found: Found) -> str | None:
     """Why a file is not part of a model; empty if that needs no word, None if it is."""
     name = found.path.lower()
-    if found.kind is Kind.DIRECTORY or any(part.startswith(".") for part in name.split("/")):
+    if any(part.startswith(".") for part in name.split("/")):
         return ""
     if name.endswith(_IN_PROGRESS):
         return "It is a download that did not end."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,25 +59,33 @@ def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     return Found(path, _kind_of(status), Stamp.of(status), status.st_nlink > 1, target)
 
 
-def scan(root: Path) -> Iterator[Found]:
+def scan(root: Path, tell: Callable[[UnreadableFile], None] | None = None) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
 
     Folders named `.zoostore` are a checkout's own and are passed over, and so are those in
     which a process makes files ready, or did until it was killed.
 
+    Args:
+        tell: is told of a folder that cannot be listed, which is passed over then.
+
     Raises:
-        UnreadableFile: a folder cannot be listed.
+        UnreadableFile: a folder cannot be listed, and nobody is to be told.
     """
     pending = [""]
     while pending:
         prefix = pending.pop()
-        children = _list(root / prefix)
+        try:
+            children = _list(root / prefix)
+        except UnreadableFile as error:
+            if tell is None:
+                raise
+            tell(error)
+            continue
         if not children and prefix:
             yield found_at(prefix.rstrip("/"), os.lstat(root / prefix))
         below = []
-        for child in children:
+        for child, status in children:
             path = prefix + child.name
-            status = child.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 below.append(path + "/")
             elif stat.S_ISLNK(status.st_mode):
@@ -92,15 +100,19 @@ def is_own_folder(name: str) -> bool:
     return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
 
 
-def _list(folder: Path) -> list[os.DirEntry[str]]:
+def _list(folder: Path) -> list[tuple[os.DirEntry[str], os.stat_result]]:
     try:
         with os.scandir(folder) as entries:
-            children = [entry for entry in entries if not is_own_folder(entry.name)]
+            children = [
+                (entry, entry.stat(follow_symlinks=False))
+                for entry in entries
+                if not is_own_folder(entry.name)
+            ]
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
-    return sorted(children, key=lambda entry: entry.name)
+    return sorted(children, key=lambda child: child[0].name)
 
 
 def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] = ()) -> list[Found]:
