@@ -182,14 +182,15 @@ class Store:
                 that they take twice; files that a hard link replaces become read-only.
 
         Raises:
-            UsageError: it is no directory, or holds the store; or the stub makes no sense.
+            UsageError: it is no directory, or holds the store, or is in it; or the stub makes no
+                sense.
         """
         from zoostore.caches.detect import read_cache
         from zoostore.ops.adopt import adopt
 
         with errors_named():
             store = self._writable()
-            store.layout.require_not_within(Path(directory))
+            store.layout.require_apart(Path(directory))
             cache = read_cache(Path(directory), stub=stub)
             now = int(time.time())
             return adopt(store, cache, now, self._progress, replace_by_links=relink)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoostore import Store
-from zoostore.errors import UnknownRevision
+from zoostore.errors import UnknownRevision, UsageError
 from zoostore.objects.listing import flatten
 from zoostore.ops.adopt import Adopted, adopt
 from zoostore.progress import Silent
@@ -497,6 +497,14 @@ def test_a_process_that_is_killed_loses_what_it_had_not_yet_published(
     assert (done.reused_files, done.linked["hardlink"]) == (2, 2)
     assert store.verify().is_clean
     assert list((store.path / "tmp").iterdir()) == []
+
+
+def test_neither_the_store_nor_what_holds_it_is_adopted(store: Store, lay: LayOut) -> None:
+    store.add(lay("mine", {"w": WEIGHTS}), "zoo:mine")
+
+    for folder in (store.path, store.path.parent, store.path / "objects"):
+        with pytest.raises(UsageError, match="nothing was done"):
+            store.adopt(folder, relink=True)
 
 
 def interrupt(*_: object, **__: object) -> None:
