@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from zoostore.caches.detect import read_cache
-from zoostore.errors import InvalidStub, UnknownPath, UsageError
+from zoostore.errors import InvalidStub, UsageError
 
 if TYPE_CHECKING:
     from tests.conftest import Files, LayOut
@@ -82,7 +82,32 @@ def test_a_name_is_a_name_only(lay: LayOut, stub: str) -> None:
 def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
-    with pytest.raises(UsageError, match="no directory"):
+    with pytest.raises(UsageError, match="not a directory"):
         read_cache(tmp_path / "file")
-    with pytest.raises(UnknownPath, match="There is no"):
+    with pytest.raises(UsageError, match="does not exist"):
         read_cache(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "kind"),
+    [
+        ({"hub/version.txt": b"1", "token": b"hf_secret"}, "huggingface", "huggingface"),
+        ({"hub/": None, "token": b"hf_secret"}, "huggingface", "huggingface"),
+        ({"id_ed25519": b"key"}, ".ollama", "ollama"),
+        ({"credentials.yaml": b"nm_api_token: secret"}, "sparsezoo", "sparsezoo"),
+    ],
+)
+def test_the_home_of_a_tool_without_models_is_no_folder_of_weights(
+    lay: LayOut, files: Files, place: str, kind: str
+) -> None:
+    cache = read_cache(lay(place, files))
+
+    assert (cache.kind, cache.models) == (kind, ())
+
+
+def test_what_a_tool_keeps_beside_its_models_is_not_read(lay: LayOut) -> None:
+    home = lay("huggingface", {**below("hub", HUB), "token": b"hf_secret"})
+
+    (model,) = read_cache(home).models
+
+    assert [file.place.name for file in model.files.values()] == [ETAG]

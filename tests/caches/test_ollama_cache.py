@@ -182,6 +182,25 @@ def test_names_of_files_are_made_of_types_so_that_they_are_safe(root: Path) -> N
     assert model.files.keys() == set(expected.split())
 
 
+def test_no_layer_takes_the_name_of_another(root: Path) -> None:
+    types = ["license", "license-2", "license", "license", "model", "model-2", "model"]
+    layers = [blob(root, f"{at}".encode(), kind) for at, kind in enumerate(types)]
+    manifest(root, LLAMA, *layers)
+
+    (model,) = read_ollama_cache(root).models
+
+    assert model.left_out == 0
+    assert {path: file.place.read_bytes() for path, file in model.files.items()}.items() >= {
+        ("license", b"0"),
+        ("license-2", b"1"),
+        ("license-3", b"2"),
+        ("license-4", b"3"),
+        ("model.gguf", b"4"),
+        ("model-2", b"5"),
+        ("model-2.gguf", b"6"),
+    }
+
+
 def test_names_that_make_no_stub_are_named(root: Path) -> None:
     layer = blob(root, b"GGUF", "model")
     strange = ["too/short", "h/n/m/t/too-long", "h/n/m/with space", "h/n/m/t@v", "h/n/m/t?recipe=x"]

@@ -140,3 +140,21 @@ def test_a_folder_that_cannot_be_listed_holds_nothing(lay: LayOut) -> None:
     os.symlink(root, root / "loop")
 
     assert read_sparsezoo_cache(root).models == ()
+
+
+def test_of_two_folders_with_one_name_the_second_is_named(lay_cache: Callable[..., Path]) -> None:
+    root = lay_cache(a__same={"model.onnx": b"1"}, b__same={"model.onnx": b"2"})
+
+    cache = read_sparsezoo_cache(root)
+
+    (model,) = cache.models
+    assert model.files["model.onnx"].place == root / "a/same/model.onnx"
+    assert "Another folder" in cache.problems[str(root / "b/same")]
+
+
+def test_a_card_of_spaces_is_read_at_once(lay_cache: Callable[..., Path]) -> None:
+    card = b"---\nstub: x" + b" " * 900_000 + b"y\n---\n"
+
+    (model,) = read_sparsezoo_cache(lay_cache(neuralmagic__x={"model.md": card})).models
+
+    assert model.stub == "zoo:x"

@@ -276,6 +276,23 @@ def test_a_directory_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
         assert isinstance(caught.value, CannotAdd)
 
 
+def test_a_folder_that_cannot_be_listed_can_be_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "a/file", "z/file")
+    here = os.open(tmp_path / "a", os.O_RDONLY)
+    for _ in range(25):  # deeper than a path can name
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    told: list[UnreadableFile] = []
+
+    assert [item.path for item in scan(tmp_path, told.append)] == ["a/file", "z/file"]
+    assert len(told) == 1
+    with pytest.raises(UnreadableFile):
+        list(scan(tmp_path))
+
+
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
     """A folder that every user can read; pytest's own cannot be."""

@@ -15,8 +15,11 @@ from zoostore.caches.hub_cache import (
 from zoostore.caches.ollama_cache import is_ollama_cache, read_ollama_cache
 from zoostore.caches.plain_folder import has_publishers, read_plain_folder, read_publishers
 from zoostore.caches.sparsezoo_cache import is_sparsezoo_cache, read_sparsezoo_cache
-from zoostore.errors import InvalidStub, UnknownPath, UsageError
+from zoostore.errors import InvalidStub, UsageError
 from zoostore.stubs import parse_stub
+
+_OLLAMA = ".ollama"
+"""How Ollama calls the folder that has its `models/`, and its keys beside."""
 
 _LM_STUDIO = (".lmstudio", "lm-studio")
 """How LM Studio calls the folder that has its `models/`."""
@@ -29,7 +32,6 @@ def read_cache(directory: Path, *, stub: str | None = None) -> Cache:
         stub: the model's name, where the folder is one model that does not say it.
 
     Raises:
-        UnknownPath: there is nothing.
         UsageError: it is no directory; or there is a stub, and the models have names of their
             own.
         InvalidStub: the stub is none, or says more than a name.
@@ -52,28 +54,25 @@ def read_cache(directory: Path, *, stub: str | None = None) -> Cache:
 
 
 def _read_tool(directory: Path) -> Cache | None:
-    if is_repository(Path(os.path.realpath(directory))):
-        return read_hub_repository(directory)
-    hub = find_hub_cache(directory)
-    if hub is not None:
+    folder = Path(os.path.realpath(directory))
+    below = Path(os.path.realpath(directory / "models"))
+    if is_repository(folder):
+        return read_hub_repository(folder)
+    if (hub := find_hub_cache(folder)) is not None:
         return read_hub_cache(hub)
-    for folder in (Path(os.path.realpath(directory)), Path(os.path.realpath(directory / "models"))):
-        if is_ollama_cache(folder):
-            return read_ollama_cache(folder)
-    if is_sparsezoo_cache(directory):
-        return read_sparsezoo_cache(Path(os.path.realpath(directory)))
-    if directory.name in _LM_STUDIO and (directory / "models").is_dir():
-        return read_publishers(directory / "models")
-    return None
+    if is_ollama_cache(folder):
+        return read_ollama_cache(folder)
+    if is_ollama_cache(below) or folder.name == _OLLAMA:
+        return read_ollama_cache(below)
+    if is_sparsezoo_cache(folder):
+        return read_sparsezoo_cache(folder)
+    return read_publishers(below) if folder.name in _LM_STUDIO and below.is_dir() else None
 
 
 def _require_directory(directory: Path) -> None:
-    if not os.path.lexists(directory):
-        raise UnknownPath(f"There is no {directory}; nothing was adopted.", path=str(directory))
     if not directory.is_dir():
-        raise UsageError(
-            f"{directory} is no directory; nothing was adopted.", directory=str(directory)
-        )
+        what = "is not a directory" if os.path.lexists(directory) else "does not exist"
+        raise UsageError(f"{directory} {what}; nothing was adopted.", path=str(directory))
 
 
 def _only_name(stub: str) -> str:

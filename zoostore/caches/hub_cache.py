@@ -20,6 +20,8 @@ KIND = "huggingface"
 _REPOSITORY = re.compile(r"(?P<kind>models|datasets|spaces|kernels)--(?P<name>.+)", re.DOTALL)
 _PREFIXES = {"models": "hf:", "datasets": "hf:datasets/"}
 
+_HOME = "huggingface"
+
 _SHARED = Path("blobs")
 _SHARED_MARKER = _SHARED / ".huggingface-shared-blobs"
 
@@ -31,7 +33,13 @@ def is_repository(folder: Path) -> bool:
 
 
 def find_hub_cache(folder: Path) -> Path | None:
-    """The cache that a folder is, or has in its `hub/`; None if it is none."""
+    """The cache that a folder is, or has in its `hub/`; None if it is none.
+
+    What is called as the library calls its home is one, even if its cache is empty: the rest of
+    it is nothing to adopt, for tokens are in it.
+    """
+    if folder.name == _HOME and (folder / "hub").is_dir():
+        return folder / "hub"
     for root in (folder, folder / "hub"):
         if root.is_dir() and any(is_repository(root / name) for name in os.listdir(root)):
             return root

@@ -140,16 +140,27 @@ def _layers(manifest: object) -> Iterator[_Layer]:
         raise ValueError("it has no layers")
     if len(manifest["layers"]) > _MAX_LAYERS:
         raise ValueError(f"it has more than {_MAX_LAYERS} layers")
-    counts: dict[str, int] = {}
+    taken: dict[str, int] = {}
     config = manifest.get("config")
     if config is not None:
         yield _layer(config, "config.json")
     for line in manifest["layers"]:
-        name = _name_of(line)
-        counts[name] = counts.get(name, 0) + 1
-        stem, dot, ending = name.partition(".")
-        number = f"-{counts[name]}" if counts[name] > 1 else ""
-        yield _layer(line, f"{stem}{number}{dot}{ending}")
+        yield _layer(line, _free_name(_name_of(line), taken))
+
+
+def _free_name(name: str, taken: dict[str, int]) -> str:
+    """A name that no other layer has: `license`, then `license-2`.
+
+    Args:
+        taken: the names that were given so far, each with the number that was reached by it.
+    """
+    stem, dot, ending = name.partition(".")
+    free = name
+    while free in taken:
+        taken[name] += 1
+        free = f"{stem}-{taken[name]}{dot}{ending}"
+    taken[free] = 1
+    return free
 
 
 def _name_of(line: object) -> str:
@@ -158,7 +169,6 @@ def _name_of(line: object) -> str:
         raise ValueError("a layer has no media type")
     last = media_type.lower().rpartition(".")[2]
     name = _NOT_IN_NAMES.sub("-", last)[:100].strip("-") or "layer"
-    # What other layers are numbered by stands behind a point, so none can be called as another.
     return _NAMES.get(name, name if name not in ("manifest", "config") else f"{name}-layer")
 
 
@@ -170,8 +180,6 @@ def _layer(line: object, name: str) -> _Layer:
         raise ValueError("a layer has no digest or no size")
     algorithm, _, digits = text.partition(":")
     try:
-        return _Layer(
-            name, Digest.parse(SHA256 if algorithm == "sha256" else algorithm, digits), size
-        )
+        return _Layer(name, Digest.parse(SHA256, digits if algorithm == SHA256 else ""), size)
     except UsageError as error:
         raise ValueError("a layer's digest is no sha256") from error

@@ -97,5 +97,6 @@ def _unreachable(path: Path, error: OSError) -> CannotAdd:
     if error.errno == errno.ELOOP:
         return UnsafeName("It is a link that leads in a circle.", path=str(path))
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return UnreadableFile("It is a link to what is not there.", path=str(path))
+        what = "a link to what is not there" if os.path.lexists(path) else "not there"
+        return UnreadableFile(f"It is {what}.", path=str(path))
     return UnreadableFile(f"It cannot be read: {error.strerror}.", path=str(path))

@@ -48,7 +48,7 @@ def read_publishers(folder: Path) -> Cache:
     models = []
     for model_folder in _models_of_publishers(root):
         stub = f"hf:{model_folder.relative_to(root).as_posix()}"
-        if _is_stub(stub):
+        if _is_model_stub(stub):
             models.append(read_model(model_folder, stub, problems, left_out=None))
         else:
             problems[str(model_folder)] = "No stub can name it."
@@ -128,8 +128,8 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         return []  # reading the models says so
 
 
-def _is_stub(text: str) -> bool:
+def _is_model_stub(text: str) -> bool:
     try:
-        return parse_stub(text).name == text
+        return parse_stub(text).name == text and not text.startswith("hf:datasets/")
     except InvalidStub:
         return False

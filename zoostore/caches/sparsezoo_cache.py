@@ -25,18 +25,19 @@ _CARD = "model.md"
 _SIGNS = (_CARD, "model.onnx", "model.onnx.tar.gz", "deployment", "deployment.tar.gz")
 """What stands in the folder of a model; one of these is enough."""
 
+_CREDENTIALS = "credentials.yaml"
 _CHUNKS = "chunks"
 """Where SparseZoo keeps the parts of downloads."""
 
 _MAX_CARD_BYTES = 1 << 20
-_LINE = re.compile(r"([a-z_]+)\s*:\s*(.*?)\s*")
 
 
 def is_sparsezoo_cache(folder: Path) -> bool:
     """Whether a folder is called as the cache is, or holds what the cache holds."""
+    if folder.name == KIND and (folder / _CREDENTIALS).exists():
+        return True  # even if it is empty: these are nothing to adopt
     children = folders_in(folder)
-    names = {child.name for child in children}
-    if folder.name == KIND or "neuralmagic" in names:
+    if folder.name == KIND or "neuralmagic" in {child.name for child in children}:
         return any(_is_model(model) for model in _models_in(folder))
     return any(_UUID.fullmatch(child.name) and _is_model(child) for child in children)
 
@@ -48,16 +49,19 @@ def read_sparsezoo_cache(root: Path) -> Cache:
         root: the folder, without links in its path.
     """
     problems: dict[str, str] = {}
-    models: list[CachedModel] = []
+    models: dict[str, CachedModel] = {}
     for folder in filter(_is_model, _models_in(root)):
         stub = _stub_on_card(folder)
         if stub is None:
             stub = name_after(folder)
             problems[str(folder)] = f"It does not say which model it is; it is called {stub}."
+        if stub in models:
+            problems[str(folder)] = f"Another folder is called {stub} too; adopt it by itself."
+            continue
         model = read_model(folder, stub, problems, left_out=None)
         if model.files:
-            models.append(model)
-    return Cache(KIND, root, tuple(sorted(models, key=lambda model: model.stub)), problems)
+            models[stub] = model
+    return Cache(KIND, root, tuple(models[stub] for stub in sorted(models)), problems)
 
 
 def _models_in(root: Path) -> Iterator[Path]:
@@ -97,9 +101,9 @@ def _front_matter(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines[1:]:
         if line.strip() == "---":
             return
-        match = _LINE.fullmatch(line)
-        if match:
-            yield match[1], match[2].strip("'\"")
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name.strip(), value.strip().strip("'\"")
 
 
 def _composed(fields: Mapping[str, str]) -> str:

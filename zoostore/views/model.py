@@ -425,7 +425,7 @@ class Model(Directory):
 
 def _stub_of(text: str) -> Stub | None:
     """The stub that a text is; None if it is a folder's path."""
-    has_scheme = text.startswith(("zoo:", "hf:"))
+    has_scheme = text.startswith(("zoo:", "hf:", "ollama:"))
     if not has_scheme and os.path.isdir(os.path.expanduser(text)):
         return None
     try:
