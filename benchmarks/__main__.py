@@ -14,11 +14,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import workloads
 from benchmarks.measuring import Compared, compare, disk_bytes, run, zoostore
+from benchmarks.serving import served
 
 _IMPORTS = [sys.executable, "-c", "import click, lmdb, blake3"]
 _START_ROUNDS = 20
@@ -33,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
         root = Path(scratch)
         _print_head(options.scale)
-        for measure in (_start_up, _big, _family, _many):
+        for measure in (_start_up, _big, _pull, _family, _many):
             for row in measure(root, options.scale, options.rounds):
                 _print_row(row)
             for path in root.iterdir():
@@ -78,6 +79,50 @@ def _big(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
     else:
         print("| verify big | b3sum: not installed | | | | |")
     _check(home, "zoo:big", folder, root / "out")
+
+
+def _pull(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
+    """All peers download the same file from the same server, and have it on the disk at the end."""
+    publisher, folder = root / "publisher", workloads.big(root, scale)
+    run(zoostore("add", str(folder), "zoo:big"), publisher)
+    run(zoostore("publish", "zoo:big", "--to", str(root / "zoo")), publisher)
+    (large,) = (path for path in (root / "zoo/objects").rglob("*") if path.is_file())
+    path, copies = large.relative_to(root / "zoo").as_posix(), root / "copies"
+    copies.mkdir()
+    with served(root / "zoo", root) as url:
+        for number in range(rounds):
+            run(zoostore("--store", str(root / f"s{number}"), "remote", "add", "zoo", url), root)
+        for name, peer in _downloaders(f"{url}/{path}", copies).items():
+            if shutil.which(name) is None:
+                print(f"| pull big | {name}: not installed | | | | |")
+                continue
+            yield compare(
+                "pull big (durable, verified)",
+                lambda number: _fresh_pull(root / f"s{number}"),
+                f"{name}, sync",
+                peer,
+                root / "home",
+                rounds,
+            )
+        _check(root / "s0", "zoo:big", folder, root / "out")
+
+
+def _downloaders(url: str, copies: Path) -> dict[str, Callable[[int], list[str]]]:
+    def synced(command: str, number: int) -> list[str]:
+        target = copies / f"{command.split()[0]}{number}"
+        program = f'{command} "$2" && sync -f "$1/$2"'
+        return ["sh", "-c", program, "sh", str(copies), target.name]
+
+    return {
+        "curl": lambda number: synced(f'curl -s "{url}" --output-dir "$1" -o', number),
+        "aria2c": lambda number: synced(f'aria2c -q -x4 -s4 -k1M "{url}" -d "$1" -o', number),
+    }
+
+
+def _fresh_pull(store: Path) -> list[str]:
+    """A pull into a store that has its settings, and nothing else."""
+    program = 'rm -rf "$1"/objects "$1"/packs "$1"/reflog "$1"/index && "$2" --store "$1" pull big'
+    return ["sh", "-c", program, "sh", str(store), zoostore()[0]]
 
 
 def _family(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
