@@ -16,12 +16,14 @@ class SpanWriter:
     Attributes:
         at: where the next byte belongs.
         end: where the span ends; None if the content's size is not known.
+        furthest: the highest that `at` has been, wherever it went since.
     """
 
     def __init__(self, partial: Partial, span: Span) -> None:
         self._partial = partial
         self._hasher = Hasher()
         self.at, self.end = span
+        self.furthest = self.at
 
     @property
     def is_done(self) -> bool:
@@ -64,6 +66,7 @@ class SpanWriter:
                 self._hasher.update(view[:count])
                 new += count
             self.at += count
+            self.furthest = max(self.furthest, self.at)
             if self.at == self.end or self.at % GRAIN == 0:
                 self.finish_grain()
             view = view[count:]

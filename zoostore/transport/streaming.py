@@ -157,6 +157,7 @@ def _accept(transfer: Transfer, writer: SpanWriter, answer: Answer, part: Part) 
 
 def _write(transfer: Transfer, writer: SpanWriter, answer: Answer, tries: Tries) -> None:
     new, waited = 0, 0.0
+    proof = writer.furthest + transfer.terms.patience.least
     pieces = answer.pieces()
     while not transfer.must_replan:
         asked = time.monotonic()
@@ -169,7 +170,7 @@ def _write(transfer: Transfer, writer: SpanWriter, answer: Answer, tries: Tries)
         came = writer.write(piece)
         transfer.tally.came(len(piece), came)
         new += came
-        if new >= transfer.terms.patience.least:
+        if writer.furthest >= proof:
             tries.progressed()
         if answer.status != _WHOLE and waited > _FAST_AFTER and new < waited * _FAST:
             transfer.may_be_joined()
