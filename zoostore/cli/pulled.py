@@ -27,6 +27,8 @@ def pulled_as_json(pulled: Pulled) -> dict[str, object]:
         "reused_files": pulled.reused_files,
         "reused_bytes": pulled.reused_bytes,
         "source": pulled.source,
+        "missing": [{"path": path, "size": size} for path, size in pulled.missing],
+        "notes": list(pulled.notes),
     }
 
 
