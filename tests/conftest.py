@@ -49,6 +49,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "http_proxy", "HTTP_PROXY", *HUB_SETTINGS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOOSTORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")  # where nobody listens
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

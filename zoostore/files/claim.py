@@ -52,7 +52,7 @@ def boot_id() -> str:
     Source: Linux, random(4).
     """
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -110,13 +110,20 @@ class _Fetch:
     failure: TransferFailed | None = field(default=None)
 
     def run(self) -> None:
-        self._stream(lambda zoo: zoo.packed(self.left))
+        far = [zoo for zoo in self.zoos if zoo.needs_network]
+        near = [zoo for zoo in self.zoos if not zoo.needs_network]
+        # What is on a disk here is not asked for anywhere else.
+        self._stream(near, lambda zoo: zoo.packed(self.left))
+        self._stream(near, lambda zoo: zoo.fetch(self.left))
+        self._stream(far, lambda zoo: zoo.packed(self.left))
         self._download()
-        self._stream(lambda zoo: zoo.fetch(self.left))
+        self._stream(far, lambda zoo: zoo.fetch(self.left))
         self._check_none_left()
 
-    def _stream(self, ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]) -> None:
-        for zoo in self.zoos:
+    def _stream(
+        self, zoos: Sequence[Zoo], ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]
+    ) -> None:
+        for zoo in zoos:
             try:
                 for oid, chunks in ask(zoo) if self.left else ():
                     self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)

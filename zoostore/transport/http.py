@@ -249,7 +249,8 @@ class HttpClient:
             )
         except _BROKEN as error:
             if isinstance(error, _MAY_PASS) and "CERTIFICATE_VERIFY_FAILED" not in str(error):
-                raise Interrupted(_why(error)) from None
+                is_gone = any(isinstance(cause, _UNREACHABLE) for cause in _causes(error))
+                raise Interrupted(_why(error), unreachable=is_gone) from None
             where = shown(address.url)
             raise TransferFailed(
                 f"{where} cannot be asked for: {_why(error)}.", url=where
@@ -330,6 +331,9 @@ _BROKEN = (OSError, ValueError, http.client.HTTPException, urllib3.exceptions.HT
 """All that the libraries below raise; the errors of requests are among the first."""
 
 _MAY_PASS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
+_UNREACHABLE = (urllib3.exceptions.NewConnectionError, socket.gaierror)
+"""Nobody listens, there is no such host, or no way to it."""
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "the connection was refused"),

@@ -16,6 +16,7 @@ class Patience:
 
     Attributes:
         tries: how often something is asked for in vain, one after the other.
+        first_tries: the same of a server that nobody has reached yet: it is rather gone than busy.
         first_pause: before the second try; it doubles with each further one.
         longest_pause: what it grows to.
         longest_wait: of what a server asks for with `Retry-After`; if it asks for more, it is
@@ -26,6 +27,7 @@ class Patience:
     """
 
     tries: int = 5
+    first_tries: int = 2
     first_pause: float = 0.5
     longest_pause: float = 30
     longest_wait: float = 120
@@ -45,15 +47,22 @@ class Interrupted(Exception):
         reason: half a sentence.
         status: what the server answered with; None if it was not that.
         retry_after: seconds that the server asks to wait; None if it does not say.
+        unreachable: whether there was nobody to ask.
     """
 
     def __init__(
-        self, reason: str, status: int | None = None, retry_after: float | None = None
+        self,
+        reason: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        *,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.retry_after = retry_after
+        self.unreachable = unreachable
 
 
 class Stopped(Exception):
@@ -68,6 +77,7 @@ class Tries:
         note: is told why there is a pause.
         stop: ends a pause at once when it is set.
         most: the number of tries if it is not that of `patience`.
+        was_reached: whether the server has answered before.
     """
 
     def __init__(
@@ -77,17 +87,21 @@ class Tries:
         note: Callable[[str], None],
         stop: threading.Event | None = None,
         most: int | None = None,
+        *,
+        was_reached: bool = False,
     ) -> None:
         self._patience = patience
         self._what = what
         self._note = note
         self._stop = stop or threading.Event()
         self._most = most or patience.tries
+        self._was_reached = was_reached
         self._failed = 0
 
     def progressed(self) -> None:
         """Something came: the tries are counted anew."""
         self._failed = 0
+        self._was_reached = True
 
     def failed(self, error: Interrupted) -> None:
         """Wait before the next try.
@@ -98,7 +112,9 @@ class Tries:
         """
         self._failed += 1
         asked = error.retry_after or 0
-        if self._failed >= self._most or asked > self._patience.longest_wait:
+        self._was_reached = self._was_reached or not error.unreachable
+        most = self._most if self._was_reached else min(self._most, self._patience.first_tries)
+        if self._failed >= most or asked > self._patience.longest_wait:
             raise self._given_up(error)
         grown = self._patience.first_pause * 2 ** (self._failed - 1)
         # Jitter, so that those whom a server turned away together do not come back together.

@@ -45,7 +45,9 @@ class Terms:
     def tries(self, place: Place) -> Tries:
         """The tries for one request; `TransferFailed` if the place has no address."""
         most = 1 if take_apart(place.url).origin in self.dead else None
-        return Tries(self.patience, shown(place.url), self.progress.note, self.stop, most)
+        what, note = shown(place.url), self.progress.note
+        # Who lists a content was reached a moment ago, as a rule: it may be back in another.
+        return Tries(self.patience, what, note, self.stop, most, was_reached=True)
 
     def connections_for(self, size: int) -> int:
         """How many connections may be at one content at once."""
