@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,11 +23,11 @@ from zoostore.transport.wanted import Arrived, Failed, Place, Wanted
 MIB = 1 << 20
 SEGMENT = MIB
 SMALL = 1000
-LARGE = 5 * MIB + 12_345
+LARGE = 4 * MIB + 12_345
 """A content that several connections fetch, the last of its segments being short."""
 
 HURRIED = Patience(
-    tries=3, first_pause=0.001, longest_pause=0.01, connect=5, read=0.15, window=0.15, least=1000
+    tries=3, first_pause=0.001, longest_pause=0.01, connect=5, read=0.1, window=0.1, least=1000
 )
 
 
@@ -45,6 +46,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request, and the means to answer it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: FaultServer
 
     def do_GET(self) -> None:
@@ -54,7 +56,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def content(self) -> bytes:
-        return self.server.contents[self.path.partition("?")[0]]
+        return self.server.contents.get(self.path.partition("?")[0], b"")
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -133,10 +135,17 @@ class FaultServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.connections: list[Any] = []
         self.closing = threading.Event()
+        self.tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server_port}"
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is not None:
+            request = self.tls.wrap_socket(request, server_side=True)
+        with request:
+            super().finish_request(request, client_address)
 
     def note(self, asked: Asked) -> Fault:
         with self.lock:

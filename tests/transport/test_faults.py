@@ -190,7 +190,6 @@ PASS_BY_THEMSELVES = (
 )
 """Faults after which the same place is asked again."""
 
-both = pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "whole files"])
 every_fault = pytest.mark.parametrize("name", FAULTS)
 
 
@@ -200,10 +199,21 @@ def server(request: pytest.FixtureRequest, start_server: StartServer, large: byt
 
 
 @every_fault
-@pytest.mark.parametrize("when", [0, 1, 3], ids=["first", "second", "fourth"])
+@pytest.mark.parametrize(
+    ("when", "ranges"),
+    [(0, True), (1, True), (3, True), (0, False)],
+    ids=["first", "second", "fourth", "whole"],
+)
 def test_a_fault_that_happens_once_brings_no_wrong_bytes(
-    server: FaultServer, fetch: Fetch, want: Want, large: bytes, name: str, when: int
+    start_server: StartServer,
+    fetch: Fetch,
+    want: Want,
+    large: bytes,
+    name: str,
+    when: int,
+    ranges: bool,
 ) -> None:
+    server = start_server({PATH: large}, ranges=ranges)
     server.faults = [*[None] * when, FAULTS[name]]
 
     (outcome,) = fetch(want(large, server.url + PATH))
@@ -261,8 +271,9 @@ def test_a_place_that_always_fails_is_given_up_and_nothing_wrong_arrives(
 @every_fault
 @pytest.mark.parametrize("is_known", [True, False], ids=["size", "no size"])
 def test_a_content_without_a_digest_has_the_promised_size_or_does_not_arrive(
-    server: FaultServer, fetch: Fetch, want: Want, large: bytes, name: str, is_known: bool
+    start_server: StartServer, fetch: Fetch, want: Want, large: bytes, name: str, is_known: bool
 ) -> None:
+    server = start_server({PATH: large})
     server.etag = '"one"'
     server.faults = [fault_at("drops", 0.5), FAULTS[name]]
     if "flips a bit" in name or (name == "does not end" and not is_known):

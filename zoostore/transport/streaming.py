@@ -87,10 +87,9 @@ def _stream(transfer: Transfer, writer: SpanWriter, place: Place, tries: Tries) 
     asked, headers = _question(transfer, writer)
     client, wanted = transfer.terms.client, transfer.wanted
     with client.ask(place, headers, transfer.terms.stop) as answer:
-        part = part_of(answer, asked, transfer.partial.size, wanted.name)
+        part = part_of(answer, asked, wanted.size, wanted.name)
         with transfer.terms.changed:
-            if not transfer.has_digest:
-                _hold_to_state(transfer, writer, answer)
+            _hold_to_state(transfer, writer, answer, part)
             _accept(transfer, writer, answer, part)
             transfer.gave(place, answer.headers.get("ETag", ""))
             transfer.terms.dead.discard(take_apart(place.url).origin)
@@ -123,26 +122,32 @@ def _question(transfer: Transfer, writer: SpanWriter) -> tuple[Span | None, dict
     return asked, headers
 
 
-def _hold_to_state(transfer: Transfer, writer: SpanWriter, answer: Answer) -> None:
-    """Without a digest, only what the server calls the same is the same."""
-    named = validator_of(answer)
-    known = transfer.partial.state.validator
-    if known == named and (known or not writer.at):
+def _hold_to_state(transfer: Transfer, writer: SpanWriter, answer: Answer, part: Part) -> None:
+    """Go on only with what is there of the same content, as far as the server tells.
+
+    Without a digest it has to name it; and a size that nobody promised may have been a lie.
+    """
+    named = "" if transfer.has_digest else validator_of(answer)
+    partial, state = transfer.partial, transfer.partial.state
+    is_of_size = part.total is None or state.size in (None, part.total)
+    is_named = transfer.has_digest or bool(named) or not writer.at
+    if is_of_size and is_named and named == state.validator:
         return
-    is_part = answer.status != _WHOLE
-    if transfer.partial.bytes_there or writer.at:
-        transfer.discard(named)
-        transfer.take_whole(writer)
-        transfer.changes_left -= 1
-        if transfer.changes_left <= 0:
-            raise TransferFailed(
-                f"{transfer.wanted.name} changes while it is read; it was thrown away.",
-                name=transfer.wanted.name,
-            )
-        if is_part:
-            raise Interrupted("it changed while it was read")
-    else:
-        transfer.partial.learn_validator(named)
+    if is_of_size and not partial.bytes_there and not writer.at:
+        partial.learn_validator(named)
+        return
+    if not transfer.take_whole(writer):
+        raise wrong_size(transfer.wanted.name, answer.url, state.size, part.total)
+    transfer.discard(named)
+    writer.go_to(Span(0, partial.size))
+    transfer.changes_left -= 1
+    if transfer.changes_left <= 0:
+        raise TransferFailed(
+            f"{transfer.wanted.name} changes while it is read; it was thrown away.",
+            name=transfer.wanted.name,
+        )
+    if answer.status != _WHOLE:
+        raise Interrupted("it changed while it was read")
 
 
 def _accept(transfer: Transfer, writer: SpanWriter, answer: Answer, part: Part) -> None:

@@ -74,7 +74,7 @@ class Transfer:
             self.partial.restart(State(self.wanted.size, self._origin))
         if self.partial.bytes_there:
             self.tally.found(self.partial.bytes_there)
-            self.places.gave(None)
+            self.places.gave(None if self.has_digest else self._place)
         return self._go_on()
 
     def next(self, writer: SpanWriter) -> SpanWriter | Arrived | Failed | None:
