@@ -15,9 +15,9 @@ from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import kept_on_errors
-from zoostore.ops.from_upstream import commit_state, keep_tag, record_state
+from zoostore.ops.from_upstream import keep_tag, record_state
 from zoostore.ops.history import LEFT_OUT, Found, ever_named
-from zoostore.ops.pulled import ref_change
+from zoostore.ops.pulled import commit_state, ref_change
 from zoostore.ops.recording import Note, record
 from zoostore.ops.relink import relink
 from zoostore.progress import Progress

@@ -17,7 +17,7 @@ from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import StartDownloads, kept_on_errors, receive_downloads
 from zoostore.ops.history import LEFT_OUT, Found, history
-from zoostore.ops.pulled import Pulled, pulled, ref_change
+from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream, UpstreamFile
@@ -301,21 +301,6 @@ def _is_same_state(store: ObjectStore, record: RefRecord, snapshot: Snapshot) ->
     return record.is_pulled and store.snapshot(record.snapshot).revision == snapshot.revision
 
 
-def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
-    """Publish a batch and move a ref to it, if another process has not just done the same.
-
-    Raises:
-        Diverged: it did something else.
-    """
-    try:
-        batch.commit(change)
-    except Diverged:
-        current = store.names.ref(change.stub)
-        if current is None or current.snapshot != change.new:
-            raise  # and otherwise another process has just pulled the same
-        batch.publish()
-
-
 def keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
     """Name a state that was asked for, so that it is found again without asking the source."""
     is_whole = LEFT_OUT not in found.snapshot.metadata
@@ -328,4 +313,4 @@ def keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
         return
     said = "" if revision == found.snapshot.revision else revision
     change = RefChange(found.stub, found.id, None, PULL, now, tag=tag, message=said)
-    store.names.change(change)
+    keep_name(store, change)

@@ -12,7 +12,7 @@ from zoostore.ops.asking import Sources
 from zoostore.ops.completing import names_of, starter
 from zoostore.ops.fetching import fetch_objects
 from zoostore.ops.history import Found, follows
-from zoostore.ops.pulled import Pulled, pulled, ref_change
+from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
 from zoostore.sources.base import Offer, Source
@@ -105,13 +105,7 @@ def _record(
     if revision and record is not None and record.snapshot != offer.id:
         batch.publish()
     elif _changes_something(record, change, todo):
-        try:
-            batch.commit(change)
-        except Diverged:
-            now_there = store.names.ref(offer.stub)
-            if now_there is None or now_there.snapshot != offer.id:
-                raise  # and otherwise another process has just pulled the same
-            batch.publish()
+        commit_state(store, batch, change)
     else:
         batch.publish()
     is_other = record is not None and record.snapshot != offer.id
@@ -152,4 +146,4 @@ def _keep_tags(store: ObjectStore, offer: Offer, revision: str, now: int) -> Non
     if revision and revision not in names:
         names.add(offer.id.short)
     for name in sorted(names - store.names.tags(offer.stub).keys()):
-        store.names.change(RefChange(offer.stub, offer.id, None, PULL, now, tag=name))
+        keep_name(store, RefChange(offer.stub, offer.id, None, PULL, now, tag=name))

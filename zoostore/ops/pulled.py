@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zoostore.digest import Oid
+from zoostore.errors import Diverged, TagExists
 from zoostore.objects.listing import Listing, totals
 from zoostore.ops.history import Found
+from zoostore.store.batch import Batch
+from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
 from zoostore.store.refs import PULL
 
@@ -68,3 +71,31 @@ def ref_change(
         message=message,
         partial=is_partial,
     )
+
+
+def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
+    """Publish a batch and move a ref to it, if another process has not just done the same.
+
+    Raises:
+        Diverged: it did something else.
+    """
+    try:
+        batch.commit(change)
+    except Diverged:
+        current = store.names.ref(change.stub)
+        if current is None or current.snapshot != change.new:
+            raise  # and otherwise another process has just pulled the same
+        batch.publish()
+
+
+def keep_name(store: ObjectStore, change: RefChange) -> None:
+    """Set a tag, if another process has not just done the same.
+
+    Raises:
+        TagExists: it gave the name to another snapshot.
+    """
+    try:
+        store.names.change(change)
+    except TagExists:
+        if store.names.tags(change.stub).get(change.tag) != change.new:
+            raise
