@@ -89,7 +89,8 @@ def _pull(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
     (large,) = (path for path in (root / "zoo/objects").rglob("*") if path.is_file())
     path, copies = large.relative_to(root / "zoo").as_posix(), root / "copies"
     copies.mkdir()
-    with served(root / "zoo", root) as url:
+    (root / "server").mkdir()
+    with served(root / "zoo", root / "server") as url:
         for number in range(rounds):
             run(zoostore("--store", str(root / f"s{number}"), "remote", "add", "zoo", url), root)
         for name, peer in _downloaders(f"{url}/{path}", copies).items():

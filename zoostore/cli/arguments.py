@@ -22,7 +22,7 @@ def complete_stub(
 
     # A colon ends a word in some shells, so names are completed without their `zoo:`.
     try:
-        models = context.ensure_object(Settings).open_store().snapshots()
+        models = context.ensure_object(Settings).open_store(watched=False).snapshots()
     except ZooError:
         return []
     names = (model.stub.removeprefix("zoo:") for model in models)

@@ -28,12 +28,17 @@ class Settings:
         self.no_progress = False
         self._watch: Watch | None = None
 
-    def open_store(self) -> Store:
-        """The store that is meant. Nothing is read yet."""
+    def open_store(self, *, watched: bool = True) -> Store:
+        """The store that is meant. Nothing is read yet.
+
+        Args:
+            watched: whether what is done may take long enough to be shown.
+        """
         from zoostore.api import Store
 
         path = os.path.expanduser(self.store) if self.store else None
-        return Store(path, offline=self.offline or None, progress=self.watch())
+        progress = self.watch() if watched else None
+        return Store(path, offline=self.offline or None, progress=progress)
 
     def open_store_of(self, directory: str) -> Store:
         """The store that a checkout was made from, unless another is named."""

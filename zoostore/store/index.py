@@ -33,7 +33,6 @@ import lmdb
 
 from zoostore.digest import OID_BYTES, Digest, Oid
 from zoostore.errors import DamagedContent
-from zoostore.objects.aliases import ALGORITHM_CODES
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
 from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
@@ -140,6 +139,8 @@ class Reader:
 
     def named(self, algorithms: Collection[str]) -> Iterator[Oid]:
         """The contents whose digest by one of these algorithms is known."""
+        from zoostore.objects.aliases import ALGORITHM_CODES
+
         for algorithm in algorithms:
             for _, value in self._items(_ALIASES, bytes([ALGORITHM_CODES[algorithm]])):
                 yield Oid(value)
@@ -231,6 +232,9 @@ def _tag_key(stub: str, tag: str) -> bytes:
 
 
 def _alias_key(digest: Digest) -> bytes:
+    # Imported here: to list models must start fast.
+    from zoostore.objects.aliases import ALGORITHM_CODES
+
     return bytes([ALGORITHM_CODES[digest.algorithm]]) + digest.value
 
 

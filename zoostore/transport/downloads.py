@@ -17,8 +17,6 @@ from zoostore.transport.wanted import Arrived, Failed, Wanted
 from zoostore.transport.work import Work
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from zoostore.transport.http import HttpClient
 
 _CONNECTIONS = 8
@@ -71,12 +69,7 @@ class Downloads:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._forget_taken()
         for transfer in self._arrived:
             transfer.close()

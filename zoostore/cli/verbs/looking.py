@@ -27,7 +27,7 @@ def ls(stub: str | None) -> None:
 
 
 def _list_models() -> None:
-    models = settings().open_store().snapshots()
+    models = settings().open_store(watched=False).snapshots()
     if settings().json:
         keys = ("stub", "snapshot", "files", "size", "partial")
         print_json([{key: _plain(getattr(model, key)) for key in keys} for model in models])
@@ -45,7 +45,7 @@ def _list_models() -> None:
 
 
 def _list_files(stub: str) -> None:
-    files = settings().open_store().files(stub)
+    files = settings().open_store(watched=False).files(stub)
     if settings().json:
         keys = ("path", "size", "oid", "mode")
         print_json([{key: _plain(getattr(file, key)) for key in keys} for file in files])
@@ -62,7 +62,7 @@ def _list_files(stub: str) -> None:
 @common_options
 def show(stub: str) -> None:
     """Show what is known of a model."""
-    shown = settings().open_store().snapshot(stub)
+    shown = settings().open_store(watched=False).snapshot(stub)
     snapshot = shown.snapshot
     if settings().json:
         print_json(
@@ -104,7 +104,7 @@ def show(stub: str) -> None:
 @common_options
 def log(stub: str) -> None:
     """Show the history of a model, the newest first."""
-    entries = settings().open_store().log(stub)
+    entries = settings().open_store(watched=False).log(stub)
     if settings().json:
         print_json(
             [
