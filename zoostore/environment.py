@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _TRUE = frozenset(["1", "on", "yes", "true"])
 
@@ -37,12 +37,14 @@ def first_remote() -> str | None:
     return os.environ.get("ZOOSTORE_REMOTE") or None
 
 
-@dataclass(frozen=True, slots=True)
-class HubToken:
+class HubToken(NamedTuple):
     """A secret that tells the Hugging Face Hub who asks, and where it was found."""
 
-    value: str = field(repr=False)
+    value: str
     found_in: str
+
+    def __repr__(self) -> str:
+        return f"HubToken(found_in={self.found_in!r})"
 
 
 def hub_endpoint() -> str:

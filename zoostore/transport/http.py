@@ -72,11 +72,18 @@ class Answer:
         headers, url: as in `Reply`.
     """
 
-    def __init__(self, response: requests.Response, url: str, held: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        response: requests.Response,
+        url: str,
+        pace: Pace,
+        held: contextlib.ExitStack,
+    ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self.url = url
-        self._body: urllib3.HTTPResponse = response.raw
+        self._body = pace.body
+        self._connection: urllib3.HTTPResponse = response.raw
         self._held = held
 
     def __enter__(self) -> Self:
@@ -85,18 +92,31 @@ class Answer:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def pieces(self) -> Iterator[bytes]:
-        """The body as it was sent, as it comes: at most `CHUNK` bytes at a time.
+    def pieces(self) -> Iterator[memoryview]:
+        """The body as it was sent, as it comes. A piece is good until the next is asked for.
 
         Raises:
             Interrupted: it broke off, or stalled.
             Stopped: nobody waits any more.
         """
         try:
-            while piece := self._body.read1(CHUNK, decode_content=False):
-                yield piece
+            yield from self._chunks() if self._body.chunked else self._reads()
         except _BROKEN as error:
             raise Interrupted(_why(error)) from None
+        self._connection.release_conn()
+
+    def _chunks(self) -> Iterator[memoryview]:
+        while piece := self._body.read1(CHUNK):
+            yield memoryview(piece)
+
+    def _reads(self) -> Iterator[memoryview]:
+        # Into the same memory again and again: to allocate it costs more than to read.
+        size = self._body.length
+        view = memoryview(bytearray(CHUNK if size is None else min(size, CHUNK)))
+        while count := self._body.readinto(view):
+            yield view[:count]
+        if self._body.length:
+            raise http.client.IncompleteRead(b"", self._body.length)
 
     def read(self, limit: int) -> bytes:
         """The whole body.
@@ -114,7 +134,7 @@ class Answer:
                     "the rest was not read.",
                     url=shown(self.url),
                 )
-            parts.append(piece)
+            parts.append(bytes(piece))
         return b"".join(parts)
 
 
@@ -190,24 +210,23 @@ class HttpClient:
         """
         with contextlib.ExitStack() as stack:
             session = stack.enter_context(self._session())
-            response, url = self._follow(session, place, headers or {}, stop)
+            pace = Pace(self.patience, stop)
+            response, url = self._follow(session, place, headers or {}, pace)
             stack.callback(response.close)
             _check_head(response, url)
-            return Answer(response, url, stack.pop_all())
+            return Answer(response, url, pace, stack.pop_all())
 
     def _follow(
         self,
         session: requests.Session,
         place: Place,
         headers: Mapping[str, str],
-        stop: threading.Event | None,
+        pace: Pace,
     ) -> tuple[requests.Response, str]:
         address = take_apart(place.url)
         secret = place.headers
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._send(
-                session, address, {**headers, **secret}, Pace(self.patience, stop)
-            )
+            response = self._send(session, address, {**headers, **secret}, pace)
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or location is None:
                 return response, address.url
@@ -364,7 +383,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 class _PacedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
-        super().__init__(cast("socket.socket", PacedSocket(sock)), *args, **named)
+        pace = PACE.get()
+        super().__init__(cast("socket.socket", PacedSocket(sock, pace)), *args, **named)
+        pace.body = self
 
 
 class _Connection(HTTPConnection):

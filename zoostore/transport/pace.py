@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import http.client
 import io
 import socket
 import threading
@@ -25,7 +26,12 @@ class Pace:
 
     Args:
         stop: when it is set, whoever waits gets `Stopped`.
+
+    Attributes:
+        body: what the answer is read from, once it has come.
     """
+
+    body: http.client.HTTPResponse
 
     def __init__(self, patience: Patience, stop: threading.Event | None = None) -> None:
         self._patience = patience
@@ -70,11 +76,18 @@ class PacedSocket:
     byte every now and then for progress.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self, sock: socket.socket, pace: Pace) -> None:
+        self._socket, self._pace = sock, pace
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(_PacedReader(self._socket, PACE.get()))
+        return _AsItComes(_PacedReader(self._socket, self._pace))
+
+
+class _AsItComes(io.BufferedReader):
+    """Does not wait until the whole of a buffer is filled."""
+
+    def readinto(self, buffer: Any) -> int:
+        return self.readinto1(buffer)
 
 
 class _PacedReader(io.RawIOBase):

@@ -56,7 +56,7 @@ def _fetch(place: Place, wanted: Wanted, terms: Terms, tally: Tally) -> Arrived:
             for piece in answer.pieces():
                 size += len(piece)
                 tally.came(len(piece), len(piece))
-                pieces.append(piece)
+                pieces.append(bytes(piece))
                 if wanted.size is not None and size > wanted.size:
                     raise wrong_size(wanted.name, answer.url, wanted.size, "more than that")
             if wanted.size is not None and size < wanted.size:

@@ -51,12 +51,11 @@ class SpanWriter:
         if self.end is not None:
             self.at = min(self.at, self.end)
 
-    def write(self, piece: bytes) -> int:
+    def write(self, view: memoryview) -> int:
         """Take the next bytes of the content; returns how many of them were not there.
 
         There are never more of them than up to the end.
         """
-        view = memoryview(piece)
         new = 0
         while view:
             grain, within = divmod(self.at, GRAIN)

@@ -166,9 +166,9 @@ def _write(transfer: Transfer, writer: SpanWriter, answer: Answer, tries: Tries)
     pieces = answer.pieces()
     while not transfer.must_replan:
         asked = time.monotonic()
-        piece = next(pieces, b"")
+        piece = next(pieces, None)
         waited += time.monotonic() - asked
-        if not piece:
+        if piece is None:
             return
         if writer.end is not None and writer.at + len(piece) > writer.end:
             raise _too_long(transfer, answer)

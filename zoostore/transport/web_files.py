@@ -72,7 +72,7 @@ class HttpFiles:
                     at += len(piece)
                     if at > received:
                         tries.progressed()
-                        yield piece[-(at - received) :]
+                        yield bytes(piece[-(at - received) :])
                         received = at
                 return
             except Interrupted as error:
