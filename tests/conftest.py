@@ -338,7 +338,7 @@ def serve() -> Iterator[Serve]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed requests are tried again at once."""
     patience = Patience(tries=4, first_pause=0.001)
-    monkeypatch.setattr("zoostore.transport.http.DEFAULT_PATIENCE", patience)
+    monkeypatch.setattr("zoostore.transport.http.client.DEFAULT_PATIENCE", patience)
 
 
 # Something to run the command line on
