@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -477,3 +478,23 @@ def test_no_error_but_one_of_the_tree_is_given(fetch: Fetch, want: Want, large: 
     for outcome in fetch(*(want(data, *urls) for data in (b"few", large))):
         assert isinstance(outcome, Failed)
         assert isinstance(outcome.error, TransferFailed)
+
+
+def test_a_body_without_size_or_end_is_given_up_before_the_disk_is_full(
+    server: FaultServer, folder: Path, want: Want, client: HttpClient
+) -> None:
+    def endless(exchange: Exchange) -> None:
+        exchange.head(200, Content_Length="", Connection="close")
+        with contextlib.suppress(OSError):
+            while True:
+                exchange.wfile.write(bytes(MIB))
+
+    server.always = endless
+    wanted = want(b"", server.url + PATH, size=False, digest=False)
+    with Downloads(folder, client, least_free=1 << 62) as downloads:
+        (outcome,) = downloads.run([wanted])
+
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.error, WrongContent)
+    assert "has not ended" in outcome.error.message
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < MIB

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _CONNECTIONS = 8
 _SEGMENT = 16 << 20
 _SMALL = 1 << 20
+_LEAST_FREE = 1 << 30
 
 
 class Downloads:
@@ -39,6 +40,8 @@ class Downloads:
         segment: a content of four times as many bytes, or more, is fetched in segments of so
             many over several connections, if the server can.
         small: contents of fewer bytes arrive as bytes.
+        least_free: a content whose size nobody knows may go on for ever: it is given up when
+            fewer bytes of the disk are free.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Downloads:
         patience: Patience | None = None,
         segment: int = _SEGMENT,
         small: int = _SMALL,
+        least_free: int = _LEAST_FREE,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._staging = Staging(folder)
@@ -61,6 +65,7 @@ class Downloads:
             progress or Silent(),
             patience or client.patience,
             segment,
+            least_free,
         )
         self._connections = connections
         self._small = small

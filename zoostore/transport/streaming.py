@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _FAST = 256 << 20
 it is the disk, the hashing or the server that takes the time."""
 _FAST_AFTER = 0.03
 """Seconds of waiting after which that can be told."""
+_LOOK_EVERY = 16 << 20
+"""Bytes of a content of unknown size after which the disk is looked at again."""
 
 
 def fill(transfer: Transfer, writer: SpanWriter) -> None:
@@ -172,6 +175,8 @@ def _write(transfer: Transfer, writer: SpanWriter, answer: Answer, tries: Tries)
             return
         if writer.end is not None and writer.at + len(piece) > writer.end:
             raise _too_long(transfer, answer)
+        if writer.end is None:
+            _leave_room(transfer, writer.at, len(piece), answer)
         came = writer.write(piece)
         transfer.tally.came(len(piece), came)
         new += came
@@ -179,6 +184,20 @@ def _write(transfer: Transfer, writer: SpanWriter, answer: Answer, tries: Tries)
             tries.progressed()
         if answer.status != _WHOLE and waited > _FAST_AFTER and new < waited * _FAST:
             transfer.may_be_joined()
+
+
+def _leave_room(transfer: Transfer, at: int, more: int, answer: Answer) -> None:
+    """Give up what may have no end before it fills the disk. Raises WrongContent."""
+    if at // _LOOK_EVERY == (at + more) // _LOOK_EVERY:
+        return
+    least = transfer.terms.least_free
+    if shutil.disk_usage(transfer.terms.folder).free < least:
+        where = shown(answer.url)
+        raise WrongContent(
+            f"{where} has not ended after {at} bytes, and does not say how long it is. The disk "
+            f"has less than {least} bytes free; what came was thrown away.",
+            url=where,
+        )
 
 
 def _too_long(transfer: Transfer, answer: Answer) -> TransferFailed | WrongContent:

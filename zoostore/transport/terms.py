@@ -27,6 +27,7 @@ class Terms:
     Attributes:
         folder: where partial files are.
         segment: bytes of a large content that one connection gets at a time.
+        least_free: so many bytes of the disk are left free of a content that nobody gave a size.
         changed: guards and tells of what workers share.
         stop: set when nobody wants the contents any more.
         dead: origins that failed until no try was left; they get one from then on.
@@ -38,6 +39,7 @@ class Terms:
     progress: Progress
     patience: Patience
     segment: int
+    least_free: int
     changed: threading.Condition = field(default_factory=threading.Condition)
     stop: threading.Event = field(default_factory=threading.Event)
     dead: set[Origin] = field(default_factory=set)
