@@ -48,8 +48,9 @@ class Terms:
         """The tries for one request; `TransferFailed` if the place has no address."""
         most = 1 if take_apart(place.url).origin in self.dead else None
         what, note = shown(place.url), self.progress.note
-        # Who lists a content was reached a moment ago, as a rule: it may be back in another.
-        return Tries(self.patience, what, note, self.stop, most, was_reached=True)
+        # Who answered a moment ago may do so again in another.
+        was_reached = self.client.has_reached(place.url)
+        return Tries(self.patience, what, note, self.stop, most, was_reached=was_reached)
 
     def connections_for(self, size: int) -> int:
         """How many connections may be at one content at once."""

@@ -13,7 +13,7 @@ from requests.auth import HTTPBasicAuth
 
 from zoostore.errors import TransferFailed
 from zoostore.progress import Progress, Silent
-from zoostore.transport.addresses import Address, redirected, shown, take_apart
+from zoostore.transport.addresses import Address, Origin, redirected, shown, take_apart
 from zoostore.transport.http.answers import Answer, Reply, check_head
 from zoostore.transport.http.reasons import BROKEN, MAY_PASS, UNREACHABLE, causes_of, why
 from zoostore.transport.http.sessions import TALKATIVE, drop_queries, new_session
@@ -40,6 +40,7 @@ class HttpClient:
     def __init__(self, patience: Patience | None = None, progress: Progress | None = None) -> None:
         self.patience = patience or DEFAULT_PATIENCE
         self.progress = progress or Silent()
+        self._reached: set[Origin] = set()
         self._idle: list[requests.Session] = []
         self._lock = threading.Lock()
         for name in TALKATIVE:
@@ -57,6 +58,10 @@ class HttpClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def has_reached(self, url: str) -> bool:
+        """Whether the server of an address has answered before."""
+        return take_apart(url).origin in self._reached
 
     def read(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int) -> Reply:
         """A small answer, asked for again if that may help.
@@ -151,6 +156,7 @@ class HttpClient:
         finally:
             PACE.reset(token)
         pace.start_body()
+        self._reached.add(address.origin)
         return response
 
     @contextlib.contextmanager
