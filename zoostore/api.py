@@ -283,7 +283,8 @@ class Store:
             folder = store.layout.downloads
             start = None if self._is_offline() else lambda: self._start_downloads(folder)
             options = {"force": force, "dry_run": dry_run}
-            with alone(store, name, self._progress):
+            with alone(store, name, self._progress) as has_waited:
+                options["has_waited"] = has_waited
                 now = int(time.time())
                 return pull_url(store, file, name, start, now, self._progress, **options)
 

@@ -11,7 +11,12 @@ from zoostore.files.globs import Selector
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.tree import Entry
 from zoostore.ops.asking import Sources
-from zoostore.ops.fetching import StartDownloads, fetch_objects, receive_downloads
+from zoostore.ops.fetching import (
+    StartDownloads,
+    fetch_objects,
+    kept_on_errors,
+    receive_downloads,
+)
 from zoostore.ops.history import Found
 from zoostore.ops.pulled import Pulled, pulled, ref_change
 from zoostore.progress import Progress
@@ -74,7 +79,7 @@ def complete(
         NeededNetwork: offline, and a source that was not asked might have them.
         MissingObject: no source has them all; what did arrive stays.
     """
-    with Batch(store) as batch:
+    with Batch(store) as batch, kept_on_errors(batch):
         try:
             start = starter(store, sources)
             fetch_objects(batch, sources.usable(), missing, start, progress, names_of(wanted))

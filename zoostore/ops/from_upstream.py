@@ -44,6 +44,7 @@ class UpstreamPlan:
         here: those that are here already.
         before: files of the same state that were pulled earlier, and stay part of it.
         learned: digests that were computed to find that out.
+        base: what the ref was when the plan was made; nothing else is replaced by it.
     """
 
     upstream: Upstream
@@ -51,6 +52,7 @@ class UpstreamPlan:
     here: Listing
     before: Listing
     learned: Mapping[Oid, frozenset[Digest]]
+    base: RefRecord | None = None
 
     @property
     def missing(self) -> dict[Wanted, list[str]]:
@@ -233,7 +235,7 @@ def pull_upstream(
         And what `fetch_upstream` raises.
     """
     upstream = plan.upstream
-    record = store.names.ref(upstream.stub)
+    record = plan.base
     if record is not None and not record.is_pulled and not revision and not force:
         return _ahead(store, plan, record)
     with Batch(store) as batch:

@@ -18,6 +18,7 @@ from zoostore.errors import (
 )
 from zoostore.files.claim import SUFFIX, claim
 from zoostore.files.globs import Selector
+from zoostore.files.links import is_unavailable
 from zoostore.files.staging import host_name
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
@@ -51,6 +52,7 @@ def plan_pull(
         NothingLeft: the globs choose no file.
         And what `resolve` and `plan_upstream` raise.
     """
+    base = store.names.ref(stub.name)
     here = _found_here(store, stub)
     if here is not None and _is_pinned(store, here, stub) and not is_in_part(here.snapshot):
         done = reused_if_complete(store, here, is_chosen)
@@ -69,7 +71,8 @@ def plan_pull(
         return done
     offer = resolved.value
     if isinstance(offer, Upstream):
-        return _plan_upstream(store, offer, here, is_chosen, progress)
+        plan = _plan_upstream(store, offer, here, is_chosen, progress)
+        return replace(plan, base=base) if isinstance(plan, UpstreamPlan) else plan
     if here is not None and here.id != offer.id and not stub.revision:
         # What a later source has is no news where the one that counts could not be asked.
         if resolved.failure is not None:
@@ -126,7 +129,7 @@ def pull(
     if isinstance(todo, Pulled):
         return todo
     with alone(store, stub.name, progress) as has_waited:
-        if has_waited:
+        if has_waited or _is_outdated(store, todo):
             todo = plan_pull(store, sources, stub, is_chosen, progress)
         if isinstance(todo, Pulled):
             return todo
@@ -134,6 +137,11 @@ def pull(
             start = starter(store, sources)
             return pull_upstream(store, todo, stub.revision, start, now, progress, force=force)
         return pull_offer(store, sources, todo, stub, now, progress, force=force)
+
+
+def _is_outdated(store: ObjectStore, todo: PullPlan | UpstreamPlan) -> bool:
+    """Whether the ref moved after the plan was made, before this pull was the only one."""
+    return isinstance(todo, UpstreamPlan) and store.names.ref(todo.upstream.stub) != todo.base
 
 
 @contextlib.contextmanager
@@ -157,6 +165,10 @@ def alone(store: ObjectStore, name: str, progress: Progress) -> Iterator[bool]:
                     progress.note(f"waiting for process {error.facts['pid']}, which pulls {name}")
                 has_waited = True
                 time.sleep(_WAIT_SECONDS)
+            except OSError as error:
+                if not is_unavailable(error):
+                    raise
+                break  # a claim is a hard link, and there are none here
         yield has_waited
 
 

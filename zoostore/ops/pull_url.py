@@ -22,12 +22,13 @@ from zoostore.ops.from_upstream import (
     record_state,
 )
 from zoostore.ops.history import Found
-from zoostore.ops.pulled import Pulled, pulled, ref_change
+from zoostore.ops.pulled import Pulled, commit_state, pulled, ref_change
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream, UpstreamFile
 from zoostore.sources.url import WebFile
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
+from zoostore.store.records import RefRecord
 from zoostore.transport.wanted import Arrived
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def pull_url(
     *,
     force: bool = False,
     dry_run: bool = False,
+    has_waited: bool = False,
 ) -> Pulled:
     """Bring what an address leads to here, as a snapshot that a stub points to.
 
@@ -52,6 +54,7 @@ def pull_url(
     Args:
         start: begins downloads; None where the network must not be used.
         force: go on where the stub points to something else.
+        has_waited: whether another process has just pulled the same stub.
 
     Raises:
         NeededNetwork: it must be asked for, and must not be.
@@ -60,11 +63,13 @@ def pull_url(
         UnsafeArchive, MalformedObject: it is an archive that cannot be unpacked.
         TransferFailed: it is not to be had.
     """
-    done = _known(store, file, stub)
+    # What it points to now is what may be replaced: nobody knows what becomes of it meanwhile.
+    record = store.names.ref(stub)
+    done = _known(store, file, stub, record, has_waited=has_waited)
     if done is not None:
         return done
     if not force:
-        _check_free(store, file, stub)
+        _check_free(store, file, stub, record)
     plan = plan_upstream(store, _state(file, stub), _everything, {}, progress)
     if dry_run:
         return plan.summary()
@@ -76,11 +81,11 @@ def pull_url(
     with Batch(store) as batch:
         if file.is_archive:
             assert start is not None  # an archive is never here
-            return _pull_archive(store, batch, file, plan, start, now, progress)
+            return _pull_archive(store, batch, file, plan, record, start, now, progress)
         listing = fetch_upstream(batch, plan, start or _nothing_to_start, progress)
         pin = file.pins[0] if file.pins else f"{BLAKE3}:{listing[file.name].oid}"
         plan = replace(plan, upstream=replace(plan.upstream, revision=str(pin)))
-        found = _record(store, batch, plan, listing, now)
+        found = _record(store, batch, plan, listing, record, now)
     return plan.summary(found.id, listing)
 
 
@@ -98,20 +103,25 @@ def _state(file: WebFile, stub: str) -> Upstream:
     return Upstream(stub, file.address, "", 0, (UpstreamFile(file.name, wanted),))
 
 
-def _known(store: ObjectStore, file: WebFile, stub: str) -> Pulled | None:
-    """What the stub points to, if that is what the pins say, and all of it is here."""
-    record = store.names.ref(stub)
-    if record is None or not file.pins:
+def _known(
+    store: ObjectStore, file: WebFile, stub: str, record: RefRecord | None, *, has_waited: bool
+) -> Pulled | None:
+    """What the stub points to, if that is what the pins say, and all of it is here.
+
+    Without pins, what came a moment ago while this process waited for it is good enough.
+    """
+    if record is None or not (file.pins or has_waited):
         return None
     snapshot = store.snapshot(record.snapshot)
-    if snapshot.source != file.address or snapshot.revision not in map(str, file.pins):
+    if snapshot.source != file.address:
+        return None
+    if file.pins and snapshot.revision not in map(str, file.pins):
         return None
     listing = flatten(store.tree, snapshot.tree)
     return None if missing_blobs(store, listing) else pulled(stub, record.snapshot, listing, {}, "")
 
 
-def _check_free(store: ObjectStore, file: WebFile, stub: str) -> None:
-    record = store.names.ref(stub)
+def _check_free(store: ObjectStore, file: WebFile, stub: str, record: RefRecord | None) -> None:
     if record is None:
         return
     snapshot = store.snapshot(record.snapshot)
@@ -125,16 +135,20 @@ def _check_free(store: ObjectStore, file: WebFile, stub: str) -> None:
 
 
 def _record(
-    store: ObjectStore, batch: Batch, plan: UpstreamPlan, listing: Listing, now: int
+    store: ObjectStore,
+    batch: Batch,
+    plan: UpstreamPlan,
+    listing: Listing,
+    record: RefRecord | None,
+    now: int,
 ) -> Found:
     oid, snapshot = record_state(batch, plan.upstream, listing, 0)
     found = Found(plan.upstream.stub, oid, snapshot)
-    record = store.names.ref(found.stub)
     if record is not None and record.snapshot == oid:
         batch.publish()
     else:
         old = record.snapshot if record else None
-        batch.commit(ref_change(found, old, now, f"from {plan.upstream.source}"))
+        commit_state(store, batch, ref_change(found, old, now, f"from {plan.upstream.source}"))
     return found
 
 
@@ -143,6 +157,7 @@ def _pull_archive(
     batch: Batch,
     file: WebFile,
     plan: UpstreamPlan,
+    record: RefRecord | None,
     start: StartDownloads,
     now: int,
     progress: Progress,
@@ -158,7 +173,7 @@ def _pull_archive(
         progress.end()
     pin = file.pins[0] if file.pins else outcome.digests[BLAKE3]
     plan = replace(plan, upstream=replace(plan.upstream, revision=str(pin)))
-    found = _record(store, batch, plan, listing, now)
+    found = _record(store, batch, plan, listing, record, now)
     files, size = totals(listing)
     moved = ((file.name, outcome.size),)
     return Pulled(found.stub, found.id, files, size, 1, outcome.size, 0, 0, file.address, moved)
