@@ -151,3 +151,17 @@ def test_no_checkout_links_to_a_file_that_can_be_written_to(
 
     assert (folder / "a").read_bytes() == LARGE
     assert store.verify().is_clean
+
+
+def test_names_of_one_file_are_all_adopted(store: Store, tmp_path: Path, lay: LayOut) -> None:
+    """Linking to it by one name changes the time of its status by all."""
+    folder = lay("theirs", {"a": LARGE})
+    os.link(folder / "a", folder / "b")
+
+    done = store.adopt(folder, stub="zoo:theirs")
+
+    assert not done.damaged
+    assert done.models[0].files == 2
+    again = Store(tmp_path / "second").adopt(folder, stub="zoo:theirs")
+    assert not again.damaged
+    assert store.adopt(folder, stub="zoo:theirs", relink=True).models[0].is_new is False

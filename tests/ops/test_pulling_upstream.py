@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,9 +22,11 @@ from zoostore.errors import (
     UnknownRevision,
     UnknownStub,
 )
+from zoostore.ops.pull import plan_pull
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, LayOut
+    from tests.hub import Handler as HubHandler
     from tests.hub import Hub
 
 Look = Callable[[Path], dict[str, bytes | str | None]]
@@ -317,3 +320,72 @@ def test_digests_are_those_of_the_content(hub: Hub, commit: str, store: Store) -
         oid = objects.find(digest)
         assert oid is not None
         assert objects.read(oid) == content
+
+
+def test_a_part_that_was_planned_earlier_does_not_replace_the_whole(
+    hub: Hub, commit: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another pull is planned, done and over between a plan and its claim."""
+    whole: list[object] = []
+    original = plan_pull
+
+    def planned(*args: Any) -> Any:
+        todo = original(*args)
+        if not whole:
+            whole.append(None)
+            whole[:] = [Store(store.path).pull(STUB).snapshot]
+        return todo
+
+    monkeypatch.setattr("zoostore.ops.pull.plan_pull", planned)
+    store.pull(STUB, include=["*.json"])
+
+    assert [store.snapshot(STUB).id] == whole
+    assert {file.path for file in store.files(STUB)} == set(FILES)
+
+
+def test_what_another_did_while_files_came_is_not_replaced(
+    hub: Hub, commit: str, store: Store, lay: LayOut
+) -> None:
+    mine: list[object] = []
+
+    def add_meanwhile(handler: HubHandler) -> None:
+        if not mine:
+            mine.append(Store(store.path).add(lay("mine", {"m": b"m"}), STUB).snapshot)
+        handler.serve()
+
+    hub.answers[f"/org/name/resolve/{commit}/config.json"] = [add_meanwhile]
+
+    with pytest.raises(Diverged):
+        store.pull(STUB)
+    assert [store.snapshot(STUB).id] == mine
+
+
+def test_a_model_is_pulled_where_no_hard_links_can_be_made(
+    hub: Hub, commit: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+
+    assert store.pull(STUB).files == len(FILES)
+    assert store.verify().is_clean
+
+
+def test_what_came_of_what_was_lost_is_kept_when_the_rest_fails(
+    hub: Hub, commit: str, store: Store, tmp_path: Path, impatient: None
+) -> None:
+    store.pull(STUB)
+    for path in (store.path / "objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    lost = {file.path for file in store.files(STUB) if not store.has(file.oid)}
+    assert {"model.safetensors", "config.json"} & lost
+    gone = sorted(lost)[0]
+    hub.answers[f"/org/name/resolve/{commit}/{gone}"] = [lambda handler: handler.refuse(500, "x")]
+
+    with pytest.raises(TransferFailed):
+        store.checkout(STUB, tmp_path / "work")
+
+    still = {file.path for file in store.files(STUB) if not store.has(file.oid)}
+    assert still == {gone}

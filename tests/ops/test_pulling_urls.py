@@ -6,8 +6,10 @@ import hashlib
 import io
 import random
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,10 @@ from zoostore.errors import (
     UsageError,
     WrongContent,
 )
+from zoostore.progress import Silent
 
 if TYPE_CHECKING:
-    from tests.conftest import Cli, Content, LayOut, Serve, Web
+    from tests.conftest import Cli, Content, Handler, LayOut, Serve, Web
 
 Look = Callable[[Path], "dict[str, Content]"]
 
@@ -223,3 +226,49 @@ def test_an_address_that_makes_no_sense_is_a_usage_error(store: Store, url: str)
 def test_a_host_that_is_not_there_is_a_failed_transfer(store: Store, impatient: None) -> None:
     with pytest.raises(TransferFailed):
         store.pull_url("http://127.0.0.1:1/file", STUB)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["weights.bin", "model.zip"])
+def test_what_was_added_while_an_address_was_read_is_not_replaced(
+    web: Web, store: Store, lay: LayOut, tmp_path: Path, name: str, force: bool
+) -> None:
+    (tmp_path / "web/model.zip").write_bytes(zipped({"a": b"a"}))
+    mine: list[object] = []
+
+    def add_meanwhile(handler: Handler) -> None:
+        mine.append(Store(store.path).add(lay("mine", {"m": b"m"}), STUB).snapshot)
+        handler.serve_file()
+
+    web.answers[f"/{name}"] = [add_meanwhile]
+
+    with pytest.raises(Diverged):
+        store.pull_url(f"{web.url}/{name}", STUB, force=force)
+    assert [store.snapshot(STUB).id] == mine
+
+
+def test_an_address_that_two_pull_at_once_is_sent_once(
+    web: Web, store: Store, tmp_path: Path
+) -> None:
+    store.add_remote("none", str(tmp_path))  # so that there is a store
+    first, second = threading.Event(), threading.Event()
+
+    def slow(handler: Handler) -> None:
+        first.set()
+        second.wait(30)
+        handler.serve_file()
+
+    class Waiting(Silent):
+        def note(self, text: str) -> None:
+            if "waiting for process" in text:
+                second.set()
+
+    web.answers["/weights.bin"] = [slow]
+    url = f"{web.url}/weights.bin"
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(Store(store.path).pull_url, url, STUB)
+        assert first.wait(30)
+        two = pool.submit(Store(store.path, progress=Waiting()).pull_url, url, STUB)
+
+    assert one.result().snapshot == two.result().snapshot
+    assert len(web.requests) == 1
