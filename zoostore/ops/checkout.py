@@ -22,6 +22,7 @@ from zoostore.objects.listing import Listing, leaves, totals, walk
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found
+from zoostore.ops.known_checkouts import remember_checkout
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pulled import Pulled
@@ -126,6 +127,7 @@ def checkout(
         new.record(_state(store, found, options, layer.mode), dict(sorted(paths.items())))
 
     alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
+    remember_checkout(store, directory, found.id)
     _lay_again(directory, todo, alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
     if directory.exists():

@@ -13,6 +13,7 @@ from zoostore.files.globs import selector
 from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.known_checkouts import remember_if_unknown
 from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
@@ -71,6 +72,7 @@ def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     """
     state = working.state()
     tracking = tracking_of(store, working)
+    remember_if_unknown(store, working.root, Oid.parse(state.snapshot))
     compared = compare(working.root, tracking)
     if compared.learned and os.access(working.folder, os.W_OK):
         working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
