@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
     from zoostore.ops.du import Usage
+    from zoostore.ops.gc import Collected
     from zoostore.ops.history import Found
     from zoostore.ops.models import Model
     from zoostore.ops.publish import Published
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from zoostore.transport.http import HttpClient
 
 T = TypeVar("T")
+
+_TRIES = 5
 
 BUILTIN = "builtin"
 """The name of the zoo that comes with the package; it is asked last."""
@@ -136,7 +139,8 @@ class Store:
         with errors_named():
             store = self._writable()
             note = self._note(message, metadata, time)
-            return add(store, Path(directory), ref_to_write(store, stub), note, self._progress)
+            name = ref_to_write(store, stub)
+            return _again_if_swept(lambda: add(store, Path(directory), name, note, self._progress))
 
     def commit(
         self,
@@ -166,7 +170,7 @@ class Store:
             store = self._writable()
             name = ref_to_write(store, stub) if stub else None
             note = self._note(message, metadata, time)
-            return commit(store, working, name, note, self._progress)
+            return _again_if_swept(lambda: commit(store, working, name, note, self._progress))
 
     def adopt(
         self, directory: str | PathLike[str], *, stub: str | None = None, relink: bool = False
@@ -193,7 +197,9 @@ class Store:
             store.layout.require_apart(Path(directory))
             cache = read_cache(Path(directory), stub=stub)
             now = int(time.time())
-            return adopt(store, cache, now, self._progress, replace_by_links=relink)
+            return _again_if_swept(
+                lambda: adopt(store, cache, now, self._progress, replace_by_links=relink)
+            )
 
     def pull(
         self,
@@ -234,7 +240,9 @@ class Store:
                     return todo if isinstance(todo, Pulled) else todo.summary()
                 store.names.require_writable()
                 now = int(time.time())
-                return pull(store, sources, parsed, chosen, now, self._progress, force=force)
+                return _again_if_swept(
+                    lambda: pull(store, sources, parsed, chosen, now, self._progress, force=force)
+                )
 
     def pull_url(
         self,
@@ -286,7 +294,9 @@ class Store:
             with alone(store, name, self._progress) as has_waited:
                 options["has_waited"] = has_waited
                 now = int(time.time())
-                return pull_url(store, file, name, start, now, self._progress, **options)
+                return _again_if_swept(
+                    lambda: pull_url(store, file, name, start, now, self._progress, **options)
+                )
 
     def checkout(
         self,
@@ -345,7 +355,8 @@ class Store:
 
         check_tag_name(name)
         with errors_named():
-            return tag(self._writable(), self._find(stub), name, int(time.time()))
+            store, now = self._writable(), int(time.time())
+            return _again_if_swept(lambda: tag(store, _parsed(stub), name, now))
 
     def remove(self, stub: str) -> Oid:
         """Forget a ref and its tags; the snapshot it pointed to. Its objects stay until gc."""
@@ -355,6 +366,43 @@ class Store:
         with errors_named():
             store = self._opened()
             return remove(store, ref_to_write(store, stub), int(time.time()))
+
+    # Freeing space
+
+    def gc(
+        self,
+        *,
+        yes: bool = False,
+        grace: float | None = None,
+        max_size: int | None = None,
+        keep_recent: int | None = None,
+    ) -> Collected:
+        """Find what no name, no checkout and no work in progress needs, and free it if told to.
+
+        Args:
+            yes: remove it; without, only say what would go.
+            grace: for how many seconds to keep what a name led to before it moved, and what a
+                command left that did not end; None: two weeks. What `remove` let go of goes
+                at once.
+            max_size: let go of pulled models, the longest unused first, until what is kept fits
+                so many bytes.
+            keep_recent: keep so many snapshots of each model's history, and those with a tag.
+
+        Raises:
+            UsageError: a number makes no sense.
+            DamagedContent: what a model needs cannot be read; nothing was removed.
+            StoreBusy: another process does the same.
+        """
+        from zoostore.errors import UsageError
+        from zoostore.ops.gc import GRACE_SECONDS, Options, gc
+
+        if min(grace or 0, max_size or 0) < 0 or (keep_recent is not None and keep_recent < 1):
+            raise UsageError(
+                "A size or a time is negative, or not even one snapshot is to be kept."
+            )
+        options = Options(GRACE_SECONDS if grace is None else grace, max_size, keep_recent)
+        with errors_named():
+            return gc(self._opened(), options, time.time(), dry_run=not yes)
 
     # Single files, for those who need no directory
 
@@ -613,7 +661,7 @@ class Store:
 
         with errors_named():
             names = [self._find(stub).stub for stub in stubs]
-            return du(self._opened(), names)
+            return du(self._opened(), names, time.time())
 
     def verify(self, stubs: Iterable[str] = ()) -> Verified:
         """Read everything again, or what some models need, and say what is damaged or missing.
@@ -881,7 +929,9 @@ class Store:
             damage = error
         try:
             with self._sources(stub) as sources:
-                pulled = pull(store, sources, stub, chosen, now, self._progress)
+                pulled = _again_if_swept(
+                    lambda: pull(store, sources, stub, chosen, now, self._progress)
+                )
         except (UnknownStub, UnknownRevision) as error:
             raise damage or error from None
         except TransferFailed:
@@ -895,6 +945,16 @@ class Store:
         from zoostore.ops.recording import Note
 
         return Note(int(time.time()) if moment is None else moment, message, dict(metadata or {}))
+
+
+def _again_if_swept(work: Callable[[], T]) -> T:
+    """What some work comes to, done again where gc took something away that it had found."""
+    from zoostore.errors import SweptAway
+
+    for _ in range(_TRIES):
+        with contextlib.suppress(SweptAway):
+            return work()
+    return work()
 
 
 def _parsed(text: str) -> Stub:

@@ -170,6 +170,12 @@ class StoreBusy(ZooError):
     exit_code = 11
 
 
+class SweptAway(StoreBusy):
+    """What a writer relied on was removed by `gc` before a name led to it."""
+
+    kind = "swept_away"
+
+
 class ReadOnlyStore(ZooError):
     """The store cannot be written to by this user."""
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
+
+from zoostore.errors import UsageError
 
 _KILO = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
 _SPANS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -38,3 +42,17 @@ def human_time(seconds: float) -> str:
             is_exact_enough = whole >= 10 or rest < below
             return f"{whole} {unit}" + ("" if is_exact_enough else f" {rest // below} {smaller}")
     return f"{left} s"
+
+
+def parse_size(text: str) -> int:
+    """The bytes that a person means by `500`, `20 GB`, `1.5GiB` or `3t`.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is no size; write 500000, 20GB or 1.5GiB.")
+    number, power, binary = found.groups()
+    base = 1024 if binary.lower() == "i" else _KILO
+    return int(float(number) * base ** " kmgtp".index(power.lower() or " "))

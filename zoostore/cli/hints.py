@@ -33,6 +33,7 @@ HINTS: Mapping[str, str] = {
     "empty folder; --store or ZOOSTORE_HOME say where.",
     "newer_format": "Install a newer zoostore: `pip install --upgrade zoostore`.",
     "busy": "Wait for it to finish, and run the command again.",
+    "swept_away": "Run the command again: what is missing will be stored anew.",
     "read_only": "Use a store of your own (--store DIR), or ask its owner to write to it.",
     "damaged": "`zoostore verify` shows all that is damaged; pull or add the model again to get it "
     "back.",

@@ -70,6 +70,15 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process that is still there holds a claim."""
+    try:
+        _require_abandoned(path, path, path.name)
+    except StoreBusy:
+        return True
+    return False
+
+
 def remove_abandoned_claims(folder: Path) -> None:
     """Take away the claims in a folder whose processes are gone."""
     if not folder.is_dir():

@@ -12,6 +12,10 @@ from typing import BinaryIO
 from zoostore.digest import CHUNK
 
 READ_ONLY = 0o444
+
+BEGUN = "begun"
+"""An empty file in each staging folder: its time is when the work began."""
+
 _PID_DIGITS = 9
 
 
@@ -87,6 +91,7 @@ class Staging:
             self._root.mkdir(exist_ok=True)
             self._folder = self._root / name
             self._folder.mkdir()
+            (self._folder / BEGUN).touch()
         return self._folder
 
 

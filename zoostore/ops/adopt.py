@@ -131,6 +131,7 @@ class _Work:
 
     def __init__(self, store: ObjectStore, cache: Cache, progress: Progress) -> None:
         self._store = store
+        self._since = store.sweep_mark()
         self._cache = cache
         self._progress = progress
         self.taken: dict[Path, Entry] = {}
@@ -146,7 +147,7 @@ class _Work:
 
     def adopt_model(self, model: CachedModel, now: int) -> AdoptedModel | None:
         """Take in a state of a model; None if nothing of it can be used."""
-        with Batch(self._store) as batch, kept_on_errors(batch):
+        with Batch(self._store, self._since) as batch, kept_on_errors(batch):
             listing = {
                 path: entry
                 for path, file in model.files.items()
@@ -227,7 +228,7 @@ class _Work:
             batch.publish()
             names = names or model.revision or str(oid)
         if names:
-            keep_tag(self._store, found, names, now)
+            keep_tag(self._store, batch, found, names, now)
         return found
 
     def _same_state(self, state: Upstream, current: RefRecord) -> Snapshot | None:

@@ -20,6 +20,7 @@ from zoostore.objects.listing import directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.completing import missing_blobs
+from zoostore.ops.known_checkouts import remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, record
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.tracking import Tracked, laid_out
@@ -54,6 +55,7 @@ def commit(
     name = stub or state.stub
     old = _expected_ref(store, name, parent, is_new_name=stub is not None)
     tracking = tracking_of(store, working)
+    remember_if_unknown(store, working.root, parent)  # what was not changed is not looked for
     compared = compare(working.root, tracking)
     differing = [*compared.modified.values(), *compared.untracked.values()]
     left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}

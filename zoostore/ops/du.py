@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from zoostore.digest import Oid
-from zoostore.errors import MissingObject
-from zoostore.objects.tree import Kind
-from zoostore.ops.history import history
+from zoostore.ops.gc import GRACE_SECONDS
+from zoostore.ops.reach import Reach
+from zoostore.ops.roots import NameRoots, Roots, find_roots
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import ObjectKind
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """One model, all its snapshots counted: the newest, its history and its tags.
+    """One model, all its snapshots counted: the newest, its history, its tags, and what it lately
+    was.
 
     Attributes:
         logical_bytes: what the snapshots would take as full copies.
-        exclusive_bytes: what is stored for this model alone: removing it frees exactly this.
-        shared_bytes: what is stored for it and for others too.
+        exclusive_bytes: what is stored for this model alone.
+        shared_bytes: what is stored for it and for other models too.
+        frees_bytes: what removing it frees: of what is stored for it alone, what no checkout
+            needs.
+        checkouts: the directories that need the rest.
     """
 
     stub: str
     logical_bytes: int
     exclusive_bytes: int
     shared_bytes: int
+    frees_bytes: int
+    checkouts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,68 +55,64 @@ class Usage:
     models: tuple[ModelUsage, ...]
 
 
-def du(store: ObjectStore, stubs: Sequence[str]) -> Usage:
-    """Count.
+def du(store: ObjectStore, stubs: Sequence[str], now: float) -> Usage:
+    """Count. Tables of aliases, which are no part of any model, are not counted.
 
     Args:
         stubs: the refs to report on; what is shared is found among all.
     """
-    reached = {name: _reach(store, name) for name in store.names.refs()}
-    owners = Counter(oid for _, objects in reached.values() for oid in objects)
-    kinds, stored = Counter[ObjectKind](), 0
-    for kind, size in store.names.view(
-        lambda index: [(place.kind, place.stored) for _, place in index.locations()]
-    ):
-        kinds[kind] += 1
-        stored += size
-    models = tuple(
-        _usage(name, *reached[name], owners) for name in (sorted(stubs) if stubs else reached)
+    roots = find_roots(store, grace=GRACE_SECONDS, now=now)
+    places = store.names.view(
+        lambda index: {
+            oid: (place.kind, place.stored)
+            for oid, place in index.locations()
+            if place.kind is not ObjectKind.ALIASES
+        }
     )
-    logical = sum(logical for logical, _ in reached.values())
-    return Usage(logical, stored, kinds.total(), kinds[ObjectKind.SNAPSHOT], models)
+    sizes = {oid: size for oid, (_, size) in places.items()}
+    kinds = Counter(kind for kind, _ in places.values())
+    reached = {stub: _reach(store, found) for stub, found in roots.names.items()}
+    owners = Counter(oid for reach in reached.values() for oid in reach.objects)
+    held = _held(store, roots)
+    models = tuple(
+        _usage(stub, reached[stub], owners, sizes, held)
+        for stub in (sorted(stubs) if stubs else reached)
+    )
+    logical = sum(reach.logical_bytes for reach in reached.values())
+    snapshots = kinds[ObjectKind.SNAPSHOT]
+    return Usage(logical, sum(sizes.values()), len(sizes), snapshots, models)
 
 
-def _usage(stub: str, logical: int, objects: dict[Oid, int], owners: Counter[Oid]) -> ModelUsage:
-    exclusive = sum(size for oid, size in objects.items() if owners[oid] == 1)
-    return ModelUsage(stub, logical, exclusive, sum(objects.values()) - exclusive)
+def _reach(store: ObjectStore, found: NameRoots) -> Reach:
+    reach = Reach(store, strict=False)
+    reach.add_lines([*found.lines, *found.lately])
+    return reach
 
 
-def _reach(store: ObjectStore, name: str) -> tuple[int, dict[Oid, int]]:
-    """The logical size of a model's snapshots, and every object here that they need."""
-    record = store.names.ref(name)
-    tips = [record.snapshot] if record else []
-    tips += store.names.tags(name).values()
-    objects: dict[Oid, int] = {}
-    logical = 0
-    for tip in tips:
-        for oid, snapshot in history(store, tip):
-            if oid not in objects:
-                logical += snapshot.size
-                _take(store, oid, objects)
-                _take_tree(store, snapshot.tree, objects)
-    return logical, objects
+def _held(store: ObjectStore, roots: Roots) -> dict[Path, set[Oid]]:
+    """What each checkout needs."""
+    held = {}
+    for checkout in roots.checkouts:
+        reach = Reach(store, strict=False)
+        for snapshot in checkout.snapshots:
+            if store.location(snapshot) is not None:
+                reach.add(snapshot)
+        held[checkout.root] = reach.objects
+    return held
 
 
-def _take(store: ObjectStore, oid: Oid, objects: dict[Oid, int]) -> bool:
-    location = store.location(oid)
-    if location is None or oid in objects:
-        return False
-    objects[oid] = location.stored
-    return True
-
-
-def _take_tree(store: ObjectStore, root: Oid, objects: dict[Oid, int]) -> None:
-    pending = [root]
-    while pending:
-        oid = pending.pop()
-        if not _take(store, oid, objects):
-            continue
-        try:
-            entries = store.tree(oid).values()
-        except MissingObject:
-            continue
-        for entry in entries:
-            if entry.kind is Kind.DIRECTORY:
-                pending.append(entry.oid)
-            elif entry.kind.is_file:
-                _take(store, entry.oid, objects)
+def _usage(
+    stub: str,
+    reach: Reach,
+    owners: Counter[Oid],
+    sizes: dict[Oid, int],
+    held: dict[Path, set[Oid]],
+) -> ModelUsage:
+    here = reach.objects & sizes.keys()
+    alone = {oid for oid in here if owners[oid] == 1}
+    exclusive = sum(sizes[oid] for oid in alone)
+    shared = sum(sizes[oid] for oid in here) - exclusive
+    checkouts = tuple(root for root, needed in held.items() if not needed.isdisjoint(alone))
+    freed = alone.difference(*held.values())
+    frees = sum(sizes[oid] for oid in freed)
+    return ModelUsage(stub, reach.logical_bytes, exclusive, shared, frees, checkouts)

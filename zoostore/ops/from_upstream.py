@@ -44,6 +44,7 @@ class UpstreamPlan:
         here: those that are here already.
         before: files of the same state that were pulled earlier, and stay part of it.
         learned: digests that were computed to find that out.
+        since: the store's sweep mark before anything was looked for.
         base: what the ref was when the plan was made; nothing else is replaced by it.
     """
 
@@ -52,6 +53,7 @@ class UpstreamPlan:
     here: Listing
     before: Listing
     learned: Mapping[Oid, frozenset[Digest]]
+    since: bytes
     base: RefRecord | None = None
 
     @property
@@ -112,6 +114,7 @@ def plan_upstream(
     Raises:
         UnsafePath, MalformedObject: the paths cannot stand in a snapshot; nothing was fetched.
     """
+    since = store.sweep_mark()
     nothing = Entry(Kind.FILE, 0, EMPTY_TREE)
     build({file.path: nothing for file in upstream.files})  # refuses what cannot be safe
     files = {file.path: file for file in upstream.files}
@@ -125,7 +128,7 @@ def plan_upstream(
         if oid is not None:
             here[path] = Entry(Kind.FILE, store.size_of_blob(oid) or 0, oid)
     kept = {path: entry for path, entry in before.items() if path in files}
-    return UpstreamPlan(upstream, chosen, here, kept, learned)
+    return UpstreamPlan(upstream, chosen, here, kept, learned, since)
 
 
 def _find(store: ObjectStore, wanted: Wanted, known: Mapping[Digest, Oid]) -> Oid | None:
@@ -238,7 +241,7 @@ def pull_upstream(
     record = plan.base
     if record is not None and not record.is_pulled and not revision and not force:
         return _ahead(store, plan, record)
-    with Batch(store) as batch:
+    with Batch(store, plan.since) as batch:
         listing = fetch_upstream(batch, plan, start, progress)
         oid, snapshot = record_state(batch, upstream, listing, plan.left_out)
         found = Found(upstream.stub, oid, snapshot)
@@ -248,8 +251,8 @@ def pull_upstream(
             commit_state(store, batch, ref_change(found, old, now, f"from {upstream.source}"))
         else:
             batch.publish()
-    if revision:
-        keep_tag(store, found, revision, now)
+        if revision:
+            keep_tag(store, batch, found, revision, now)
     return plan.summary(oid, listing)
 
 
@@ -265,6 +268,7 @@ def record_state(
     """
     said = "unknown" if left_out is None else str(left_out)
     files, size = totals(listing)
+    batch.rely_on(entry.oid for entry in listing.values() if entry.kind.is_file)
     snapshot = Snapshot(
         tree=put_trees(batch, listing).root,
         files=files,
@@ -303,8 +307,12 @@ def _is_same_state(store: ObjectStore, record: RefRecord, snapshot: Snapshot) ->
     return record.is_pulled and store.snapshot(record.snapshot).revision == snapshot.revision
 
 
-def keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
-    """Name a state that was asked for, so that it is found again without asking the source."""
+def keep_tag(store: ObjectStore, batch: Batch, found: Found, revision: str, now: int) -> None:
+    """Name a state that was asked for, so that it is found again without asking the source.
+
+    Args:
+        batch: has taken in, or found, what it is made of.
+    """
     is_whole = LEFT_OUT not in found.snapshot.metadata
     can_be_tag = is_tag_name(found.snapshot.revision)
     tag = found.snapshot.revision if is_whole and can_be_tag else found.id.short
@@ -315,4 +323,4 @@ def keep_tag(store: ObjectStore, found: Found, revision: str, now: int) -> None:
         return
     said = "" if revision == found.snapshot.revision else revision
     change = RefChange(found.stub, found.id, None, PULL, now, tag=tag, message=said)
-    keep_name(store, change)
+    keep_name(store, batch, change)

@@ -25,12 +25,18 @@ from zoostore.stubs import Stub
 
 @dataclass(frozen=True, slots=True)
 class PullPlan:
-    """What a pull would do: `missing` are the blobs to fetch, with their sizes in bytes."""
+    """What a pull would do.
+
+    Attributes:
+        missing: the blobs to fetch, with their sizes in bytes.
+        since: the store's sweep mark before anything was looked for.
+    """
 
     offer: Offer
     source: str
     chosen: Listing
     missing: Mapping[Oid, int]
+    since: bytes
 
     @property
     def is_partial(self) -> bool:
@@ -56,7 +62,8 @@ def pull_offer(
             listing = flatten(store.tree, store.snapshot(record.snapshot).tree)
             return pulled(todo.offer.stub, record.snapshot, listing, {}, "")
         _check_not_diverged(record, todo.offer)
-    with Batch(store) as batch:
+    with Batch(store, todo.since) as batch:
+        batch.rely_on(names_of(todo.chosen).keys() - todo.missing.keys())
         zoos = sorted(sources.usable(), key=lambda zoo: zoo.name != todo.source)
         start = starter(store, sources)
         fetch_objects(batch, zoos, todo.missing, start, progress, names_of(todo.chosen))
@@ -109,7 +116,7 @@ def _record(
     else:
         batch.publish()
     is_other = record is not None and record.snapshot != offer.id
-    _keep_tags(store, offer, revision if is_other else "", now)
+    _keep_tags(store, batch, offer, revision if is_other else "", now)
 
 
 def _record_newest(
@@ -140,10 +147,10 @@ def _changes_something(record: RefRecord | None, change: RefChange, todo: PullPl
     return record.is_partial and not todo.is_partial
 
 
-def _keep_tags(store: ObjectStore, offer: Offer, revision: str, now: int) -> None:
+def _keep_tags(store: ObjectStore, batch: Batch, offer: Offer, revision: str, now: int) -> None:
     """Tags that name what was pulled come along; a revision that is none is kept as one."""
     names = {tag for tag, oid in offer.tags.items() if oid == offer.id}
     if revision and revision not in names:
         names.add(offer.id.short)
     for name in sorted(names - store.names.tags(offer.stub).keys()):
-        keep_name(store, RefChange(offer.stub, offer.id, None, PULL, now, tag=name))
+        keep_name(store, batch, RefChange(offer.stub, offer.id, None, PULL, now, tag=name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +42,9 @@ class KnownCheckout:
     used: float
     entry: Path
 
-    def counts(self, grace: float) -> bool:
+    def counts(self, grace: float, now: float) -> bool:
         """Whether what it is of must be kept: it may be on a disk that is not mounted now."""
-        return self.is_there or self.is_being_made or time.time() - self.used < grace
+        return self.is_there or self.is_being_made or now - self.used < grace
 
 
 def remember_checkout(store: ObjectStore, directory: Path, snapshot: Oid) -> None:

@@ -47,9 +47,7 @@ def place_of(store: ObjectStore, snapshot: Oid, directory: Path | None) -> Place
     """Where to lay a snapshot out: a directory, or one among the store's own."""
     checkouts = store.layout.checkouts
     if directory is None:
-        return Place(
-            store.layout.checkout(snapshot), checkouts / ".laid" / str(snapshot), is_own=True
-        )
+        return Place(store.layout.checkout(snapshot), store.layout.laid(snapshot), is_own=True)
     store.layout.require_apart(directory)
     key = hash_bytes(os.fsencode(directory.absolute())).hex()
     return Place(directory, checkouts / ".laid" / key, is_own=False)

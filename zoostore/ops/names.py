@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from zoostore.digest import Oid
-from zoostore.errors import UnknownStub
-from zoostore.ops.history import Found
+from zoostore.errors import SweptAway, UnknownStub
+from zoostore.ops.history import find
+from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
+from zoostore.stubs import Stub
 
 
-def tag(store: ObjectStore, found: Found, name: str, now: int) -> Oid:
+def tag(store: ObjectStore, stub: Stub, name: str, now: int) -> Oid:
     """Give a snapshot a name that does not move. To do it twice is to do it once.
 
     Raises:
         TagExists: the name is taken by another snapshot.
+        SweptAway: something was removed after the snapshot was found.
+        And what `find` raises.
     """
+    since = store.sweep_mark()
+    found = find(store, stub)
+
+    def check(index: Writer) -> None:
+        if index.sweep_mark() != since:
+            raise SweptAway(f"{stub} may have gone while it was tagged; nothing was changed.")
+
     if store.names.tags(found.stub).get(name) != found.id:
-        store.names.change(RefChange(found.stub, found.id, None, "tag", now, tag=name))
+        change = RefChange(found.stub, found.id, None, "tag", now, tag=name)
+        store.names.change(change, check)
     return found.id
 
 

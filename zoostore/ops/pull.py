@@ -52,7 +52,7 @@ def plan_pull(
         NothingLeft: the globs choose no file.
         And what `resolve` and `plan_upstream` raise.
     """
-    base = store.names.ref(stub.name)
+    base, since = store.names.ref(stub.name), store.sweep_mark()
     here = _found_here(store, stub)
     if here is not None and _is_pinned(store, here, stub) and not is_in_part(here.snapshot):
         done = reused_if_complete(store, here, is_chosen)
@@ -72,7 +72,7 @@ def plan_pull(
     offer = resolved.value
     if isinstance(offer, Upstream):
         plan = _plan_upstream(store, offer, here, is_chosen, progress)
-        return replace(plan, base=base) if isinstance(plan, UpstreamPlan) else plan
+        return replace(plan, base=base, since=since) if isinstance(plan, UpstreamPlan) else plan
     if here is not None and here.id != offer.id and not stub.revision:
         # What a later source has is no news where the one that counts could not be asked.
         if resolved.failure is not None:
@@ -81,7 +81,7 @@ def plan_pull(
         if done is not None:
             return done
     chosen = choose(offer.stub, offer.listing, is_chosen)
-    return PullPlan(offer, resolved.source.name, chosen, missing_blobs(store, chosen))
+    return PullPlan(offer, resolved.source.name, chosen, missing_blobs(store, chosen), since)
 
 
 def _plan_upstream(

@@ -78,7 +78,7 @@ def pull_url(
             f"{file.address} is not here, and zoostore is offline: it was not asked for.",
             url=file.address,
         )
-    with Batch(store) as batch:
+    with Batch(store, plan.since) as batch:
         if file.is_archive:
             assert start is not None  # an archive is never here
             return _pull_archive(store, batch, file, plan, record, start, now, progress)

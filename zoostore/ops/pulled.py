@@ -88,14 +88,17 @@ def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
         batch.publish()
 
 
-def keep_name(store: ObjectStore, change: RefChange) -> None:
+def keep_name(store: ObjectStore, batch: Batch, change: RefChange) -> None:
     """Set a tag, if another process has not just done the same.
+
+    Args:
+        batch: has taken in, or found, what the tag names.
 
     Raises:
         TagExists: it gave the name to another snapshot.
     """
     try:
-        store.names.change(change)
+        batch.commit(change)
     except TagExists:
         if store.names.tags(change.stub).get(change.tag) != change.new:
             raise

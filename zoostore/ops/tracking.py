@@ -91,6 +91,14 @@ class TrackingFile:
         except (OSError, ValueError, struct.error):
             return None
 
+    def snapshot(self) -> Oid | None:
+        """Of which snapshot the record is; None if it is missing or cut short."""
+        try:
+            with open(self._path, "rb") as file:
+                return Oid(_HEAD.unpack(file.read(_HEAD.size))[1])
+        except (OSError, struct.error):
+            return None
+
     def write(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
         """Remember what was laid out of a snapshot, once its stamps lie in the past."""
         newest = max((tracked.stamp.newest_ns for tracked in paths.values()), default=0)

@@ -24,6 +24,7 @@ from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackWriter
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord, RefChange
+from zoostore.store.sweeping import require_kept
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
@@ -47,6 +48,9 @@ class Staged(NamedTuple):
 class Batch:
     """New objects for a store. Use as a context, and `publish` or `commit` at its end.
 
+    Args:
+        since: the store's sweep mark before anything was looked for that is relied on.
+
     Attributes:
         new_objects: how many blobs, trees and snapshots the store did not have.
         new_bytes: their size.
@@ -54,8 +58,10 @@ class Batch:
         large_object: blobs of at least this many bytes become files of their own.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, since: bytes | None = None) -> None:
         self._store = store
+        self._since = store.sweep_mark() if since is None else since
+        self._relied: set[Oid] = set()
         self.staging = store.staging()
         self.large_object = store.large_object
         self._staged: dict[Oid, Staged] = {}
@@ -77,10 +83,19 @@ class Batch:
     # Taking objects in
 
     def has(self, oid: Oid) -> bool:
-        """Whether the object is here or on its way."""
+        """Whether the object is here or on its way. What is here is relied on from now on."""
         if oid in self._staged or oid in self._arrivals.loose:
             return True
-        return (self._pack is not None and oid in self._pack.writer) or self._store.has(oid)
+        if self._pack is not None and oid in self._pack.writer:
+            return True
+        if not self._store.has(oid):
+            return False
+        self._relied.add(oid)
+        return True
+
+    def rely_on(self, oids: Iterable[Oid]) -> None:
+        """Have `commit` see to it that these objects, which were found here, still are."""
+        self._relied.update(oids)
 
     def put(self, oid: Oid, kind: ObjectKind, data: bytes) -> bool:
         """Take in a small object whose oid was computed from these bytes; whether it is new."""
@@ -207,16 +222,28 @@ class Batch:
         """Make what came in durable and part of the store, whatever becomes of the rest."""
         self._make_durable()
         self._store.names.update(self._arrivals.index_into)
-        self._arrivals = _Arrivals({}, [], set())
+        self._forget_arrivals()
 
     def commit(self, change: RefChange) -> None:
         """Publish, and move a ref to it: both, or in the eyes of any reader neither.
 
         Raises:
             Diverged: the ref is not what `change.old` says; the objects stay.
+            SweptAway: something that was found here is gone by now; the objects stay.
         """
         self._make_durable()
-        self._store.names.change(change, self._arrivals.index_into)
+        self._store.names.change(change, self._index_and_check)
+        self._forget_arrivals()
+
+    def _index_and_check(self, index: Writer) -> None:
+        self._arrivals.index_into(index)
+        if index.sweep_mark() != self._since:
+            require_kept(index, self._store.layout, self._relied)
+
+    def _forget_arrivals(self) -> None:
+        """They are indexed. A name will lead to them, and until then they are relied on."""
+        self._relied.update(self._arrivals.loose)
+        self._relied.update(row.oid for _, rows in self._arrivals.packs for row in rows)
         self._arrivals = _Arrivals({}, [], set())
 
     def _make_durable(self) -> None:

@@ -27,6 +27,7 @@ def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
     it is first used.
     """
     index.clear()
+    index.mark_swept()
     index_loose(index, layout)
     index_packs(index, layout)
     catch_up(index, reflog)

@@ -47,6 +47,7 @@ _NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">Q")
 _OBJECTS, _PACKS, _REFS, _TAGS, _ALIASES, _META = b"o", b"p", b"r", b"t", b"a", b"m"
 _CRC_BYTES = 4
+_SWEEP_MARK_BYTES = 16
 _LOCK_FILE_BYTES = 8192
 _BLOCK = 512
 _LITTLE_SPACE_BYTES = 1 << 20
@@ -107,6 +108,11 @@ class Reader:
     def pack_named(self, name: Oid) -> PackRecord | None:
         return self.pack(self._number_of(name))
 
+    def pack_number(self, name: Oid) -> int | None:
+        """The number of a pack that is known."""
+        number = self._number_of(name)
+        return number if self.pack(number) is not None else None
+
     def _number_of(self, name: Oid) -> int:
         """The number that a pack of this name has, or would get."""
         number = int.from_bytes(name[: _NUMBER.size], "big") or 1
@@ -148,6 +154,10 @@ class Reader:
     def reflog_position(self) -> Position:
         value = self._get(_META, b"reflog") or _LENGTH.pack(0)
         return Position(_LENGTH.unpack_from(value)[0], value[_LENGTH.size :])
+
+    def sweep_mark(self) -> bytes:
+        """Changes whenever objects are taken away, or the index is made anew."""
+        return self._get(_META, b"swept") or b""
 
     def is_current_version(self) -> bool:
         return self._get(_META, b"version") == _VERSION
@@ -204,6 +214,20 @@ class Writer(Reader):
     def set_aliases(self, aliases: Iterable[tuple[Oid, Digest]]) -> None:
         for oid, digest in aliases:
             self._put(_ALIASES, _alias_key(digest), oid)
+
+    def forget_pack_record(self, number: int) -> None:
+        """Forget a pack, and nothing of what the index believes to be in it."""
+        self._txn.delete(_PACKS + _NUMBER.pack(number))
+
+    def forget_aliases(self, oids: Collection[Oid]) -> None:
+        """Forget what these contents are called elsewhere."""
+        dead = [key for key, value in self._items(_ALIASES) if value in oids]
+        for key in dead:
+            self._txn.delete(_ALIASES + key)
+
+    def mark_swept(self) -> None:
+        """Let those notice who found something earlier, and rely on it."""
+        self._put(_META, b"swept", os.urandom(_SWEEP_MARK_BYTES))
 
     def set_reflog_position(self, position: Position) -> None:
         self._put(_META, b"reflog", _LENGTH.pack(position.length) + position.last_line)

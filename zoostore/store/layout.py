@@ -50,6 +50,10 @@ class Layout:
         """The store's own place for the files of a snapshot."""
         return self.checkouts / str(snapshot)
 
+    def laid(self, snapshot: Oid) -> Path:
+        """The folder that says what of a snapshot was laid out at `checkout`."""
+        return self.checkouts / ".laid" / str(snapshot)
+
     def require_not_within(self, directory: Path) -> None:
         """Refuse a directory to be read that holds the store. Raises `UsageError`."""
         if self.root.resolve().is_relative_to(directory.resolve()):

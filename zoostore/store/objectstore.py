@@ -63,6 +63,15 @@ class ObjectStore:
         self._intact_packs.clear()
         self._note(Writer.forget_stamps)
 
+    def sweep_mark(self) -> bytes:
+        """Changes whenever objects are taken away: whoever relies on what they find compares."""
+        return self.names.view(lambda index: index.sweep_mark())
+
+    def forget_packs(self) -> None:
+        """Let go of packs that are open: they may be gone."""
+        self._packs.clear()
+        self._intact_packs.clear()
+
     # Finding objects
 
     def location(self, oid: Oid) -> Location | None:
@@ -238,7 +247,14 @@ class ObjectStore:
         return True
 
     def _read_packed(self, oid: Oid, location: Location, *, again: bool = True) -> bytes:
-        pack = self._pack(oid, location.pack)
+        try:
+            pack = self._pack(oid, location.pack)
+        except MissingObject:
+            copy = self.location(oid)
+            if not again or copy is None or copy.pack == location.pack:
+                raise
+            # gc has just packed it anew
+            return self._read_packed(oid, copy, again=False)
         data = pack.read(location.offset, location.stored)
         try:
             check_object(oid, location.kind, data, str(pack.path))

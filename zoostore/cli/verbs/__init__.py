@@ -20,6 +20,7 @@ VERBS = {
     "tag": "naming",
     "rm": "naming",
     "du": "comparing",
+    "gc": "freeing",
     "verify": "comparing",
     "adopt": "adopting",
     "publish": "sharing",

@@ -95,6 +95,8 @@ def du(stubs: tuple[str, ...]) -> None:
                         "logical_bytes": model.logical_bytes,
                         "exclusive_bytes": model.exclusive_bytes,
                         "shared_bytes": model.shared_bytes,
+                        "frees_bytes": model.frees_bytes,
+                        "checkouts": [str(directory) for directory in model.checkouts],
                     }
                     for model in usage.models
                 ],
@@ -118,7 +120,9 @@ def du(stubs: tuple[str, ...]) -> None:
         f"{human_size(usage.logical_bytes)}."
     )
     for model in usage.models if stubs else ():
-        say(f"Removing {model.stub} frees exactly {model.exclusive_bytes} bytes.")
+        held = ", ".join(printable(str(directory)) for directory in model.checkouts)
+        kept = f" The rest of what is its own is needed by the checkout {held}." if held else ""
+        say(f"Removing {model.stub} frees exactly {model.frees_bytes} bytes.{kept}")
 
 
 @click.command()

@@ -1,0 +1,104 @@
+"""Evicting: which models to let go of, the longest unused first, so that a store fits a size.
+
+Only models that follow a source are let go of: what was made here, nobody else may have. What
+is checked out, or shared with a model that stays, would free nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from zoostore.digest import Oid
+from zoostore.ops.on_disk import Standing
+from zoostore.ops.reach import Reach
+from zoostore.ops.roots import Roots
+from zoostore.store.objectstore import ObjectStore
+
+
+class Evicted(NamedTuple):
+    """A model to let go of.
+
+    Attributes:
+        stub: its name.
+        used: when it was last pulled, checked out or opened, in seconds since 1970-01-01 UTC.
+        bytes: what that frees.
+    """
+
+    stub: str
+    used: float
+    bytes: int
+
+
+class Fit(NamedTuple):
+    """What it takes to fit a size; `over` is by how many bytes it is missed even so."""
+
+    evicted: tuple[Evicted, ...]
+    over: int
+
+
+def choose_evicted(
+    store: ObjectStore, roots: Roots, objects: Mapping[Oid, Standing], max_size: int
+) -> Fit:
+    """Choose models whose going makes what is kept fit a size in bytes."""
+    needs = {stub: _needs_of(store, roots, stub) for stub in roots.names}
+    owners = Counter(oid for needed in needs.values() for oid in needed)
+    owners.update(_checked_out(store, roots))
+    kept = sum(objects[oid].size for oid in owners if oid in objects)
+    evicted = []
+    for used, stub in sorted(_candidates(store, roots)):
+        if kept <= max_size:
+            break
+        alone = [oid for oid in needs[stub] if owners[oid] == 1 and oid in objects]
+        freed = sum(objects[oid].size for oid in alone)
+        if freed:
+            owners.subtract(needs[stub])
+            kept -= freed
+            evicted.append(Evicted(stub, used, freed))
+    return Fit(tuple(evicted), max(kept - max_size, 0))
+
+
+def _needs_of(store: ObjectStore, roots: Roots, stub: str) -> set[Oid]:
+    reach = Reach(store)
+    found = roots.names[stub]
+    reach.add_lines([*found.lines, *found.lately])
+    for snapshot in found.alone:
+        reach.add(snapshot)
+    return reach.objects
+
+
+def _checked_out(store: ObjectStore, roots: Roots) -> set[Oid]:
+    reach = Reach(store)
+    for snapshot in roots.checked_out():
+        if store.has(snapshot):
+            reach.add(snapshot)
+    return reach.objects
+
+
+def _candidates(store: ObjectStore, roots: Roots) -> list[tuple[float, str]]:
+    times = _times(store)
+    laid_out = {
+        snapshot: checkout.used for checkout in roots.checkouts for snapshot in checkout.snapshots
+    }
+    found = []
+    for stub, record in store.names.refs().items():
+        if record.is_pulled:
+            opened = _opened(store, record.snapshot)
+            used = max(times.get(stub, 0.0), laid_out.get(record.snapshot, 0.0), opened)
+            found.append((used, stub))
+    return found
+
+
+def _times(store: ObjectStore) -> dict[str, float]:
+    changes = (line.change for line in store.names.reflog.read())
+    return {change.stub: float(change.time) for change in changes if change is not None}
+
+
+def _opened(store: ObjectStore, snapshot: Oid) -> float:
+    """When a program last asked for a file of a snapshot; 0 if none did."""
+    try:
+        return os.stat(store.layout.laid(snapshot)).st_mtime
+    except OSError:
+        return 0.0

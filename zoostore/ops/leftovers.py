@@ -1,0 +1,121 @@
+"""Leftovers: files of a store that are no objects, and that nobody will come back for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoostore.digest import OID_HEX, Oid
+from zoostore.errors import UsageError
+from zoostore.files.claim import SUFFIX
+from zoostore.ops.known_checkouts import known_checkouts
+from zoostore.ops.tracking import TrackingFile
+from zoostore.store.in_flight import is_at_work, oldest_work
+from zoostore.store.objectstore import ObjectStore
+
+DOWNLOAD = "a download that nobody went on with"
+DAMAGED = "a damaged file that was set aside"
+ABANDONED = "left by a process that is gone"
+UNNAMED = "laid out from a snapshot that is not kept"
+NO_CHECKOUT = "says where a checkout was, which is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file or a folder that can go.
+
+    Attributes:
+        path: where it is.
+        bytes: what removing it frees, as far as its files have no other names.
+        reason: what it is.
+    """
+
+    path: Path
+    bytes: int
+    reason: str
+
+
+def find_leftovers(
+    store: ObjectStore, kept: Collection[Oid], *, grace: float, now: float
+) -> list[Leftover]:
+    """What can go besides objects.
+
+    Args:
+        kept: the objects that stay.
+        grace: how long things are kept that somebody may come back for, in seconds.
+    """
+    layout = store.layout
+    before = min(now - grace, oldest_work(layout, now))
+    found = [
+        *_old(layout.downloads, before, DOWNLOAD),
+        *_old(layout.quarantine, now - grace, DAMAGED),
+        *_abandoned(layout.tmp, now),
+        *_unnamed(layout.checkouts, kept),
+        *_records(layout.checkouts / ".laid", kept),
+    ]
+    for checkout in known_checkouts(store):
+        if not checkout.counts(grace, now):
+            found.append(_leftover(checkout.entry, NO_CHECKOUT))
+    return found
+
+
+def remove_leftovers(leftovers: Collection[Leftover]) -> None:
+    for leftover in leftovers:
+        if leftover.path.is_dir() and not leftover.path.is_symlink():
+            shutil.rmtree(leftover.path, ignore_errors=True)
+        else:
+            leftover.path.unlink(missing_ok=True)
+
+
+def _old(folder: Path, before: float, reason: str) -> Iterator[Leftover]:
+    for path in _listed(folder):
+        if os.lstat(path).st_ctime < before:
+            yield _leftover(path, reason)
+
+
+def _abandoned(folder: Path, now: float) -> Iterator[Leftover]:
+    for path in _listed(folder):
+        is_staging = path.is_dir() and path.name.count(".") >= 2
+        if (is_staging or path.suffix == SUFFIX) and not is_at_work(
+            path, now - os.lstat(path).st_mtime
+        ):
+            yield _leftover(path, ABANDONED)
+
+
+def _unnamed(folder: Path, kept: Collection[Oid]) -> Iterator[Leftover]:
+    for path in _listed(folder):
+        if len(path.name) != OID_HEX:
+            continue
+        try:
+            snapshot = Oid.parse(path.name)
+        except UsageError:
+            continue
+        if snapshot not in kept:
+            yield _leftover(path, UNNAMED)
+
+
+def _records(folder: Path, kept: Collection[Oid]) -> Iterator[Leftover]:
+    for path in _listed(folder):
+        if TrackingFile(path).snapshot() not in kept:
+            yield _leftover(path, UNNAMED)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _leftover(path: Path, reason: str) -> Leftover:
+    return Leftover(path, sum(_sizes(path)), reason)
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    if not path.is_dir() or path.is_symlink():
+        status = os.lstat(path)
+        yield status.st_size if status.st_nlink == 1 else 0
+        return
+    for folder, _, names in os.walk(path):
+        for name in names:
+            yield from _sizes(Path(folder, name))
