@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -105,6 +106,11 @@ def documents(ask: Ask, directory: Path) -> Iterator[tuple[str, Any]]:
     yield "adopt", ask("adopt", "m")
     yield "verify", ask("verify")
     yield "rm", ask("rm", model)
+    ask("pull", "mlp-32-breast_cancer-base")
+    shutil.rmtree(directory / "out")
+    (directory / "store" / "quarantine").mkdir()
+    (directory / "store" / "quarantine" / "old").write_bytes(b"x")
+    yield "gc", ask("gc", "--grace", "0", "--max-size", "0", code=3)
 
 
 def test_the_page_has_a_heading_for_every_command() -> None:

@@ -139,7 +139,21 @@ def test_a_checkout_takes_no_objects(family: Store, tmp_path: Path) -> None:
 
     family.checkout(BASE, tmp_path / "work")
 
-    assert family.du() == before
+    after = family.du()
+    assert (after.stored_bytes, after.objects) == (before.stored_bytes, before.objects)
+    assert [model.exclusive_bytes for model in after.models] == [
+        model.exclusive_bytes for model in before.models
+    ]
+
+
+def test_what_a_checkout_needs_is_not_freed(family: Store, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    family.checkout(BASE, work)
+
+    assert usage(family, BASE).frees_bytes == 0
+    assert usage(family, BASE).checkouts == (work,)
+    assert usage(family, PRUNED).frees_bytes == usage(family, PRUNED).exclusive_bytes
+    assert usage(family, PRUNED).checkouts == ()
 
 
 def test_an_empty_store_takes_nothing(store: Store, lay: LayOut) -> None:

@@ -13,6 +13,9 @@ from zoostore.digest import CHUNK
 
 READ_ONLY = 0o444
 
+BESIDE = ".zoostore-"
+"""Begins the names of the staging folders that are made among somebody's files."""
+
 BEGUN = "begun"
 """An empty file in each staging folder: its time is when the work began."""
 

@@ -17,7 +17,7 @@ from zoostore.errors import (
 )
 from zoostore.files.globs import Selector, selector
 from zoostore.files.links import AUTO, COPY, LINK_MODES, SYMLINK
-from zoostore.files.staging import Staging
+from zoostore.files.staging import BESIDE, Staging
 from zoostore.objects.listing import Listing, leaves, totals, walk
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
@@ -231,7 +231,7 @@ def _create(
 ) -> None:
     """Lay a new directory out aside, and give it its name when it is whole."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Staging(directory.parent, prefix=".zoostore-")
+    staging = Staging(directory.parent, prefix=BESIDE)
     try:
         staged = staging.new_path()
         staged.mkdir()

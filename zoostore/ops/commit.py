@@ -20,7 +20,7 @@ from zoostore.objects.listing import directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.completing import missing_blobs
-from zoostore.ops.known_checkouts import remember_if_unknown
+from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, record
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.tracking import Tracked, laid_out
@@ -90,6 +90,7 @@ def commit(
                 path=str(working.root),
             ) from error
     _follow(working, state, recorded, kept, changed, listing)
+    remember_checkout(store, working.root, recorded.snapshot)
     _remove_emptied_folders(working, compared.deleted, keep=directories(listing))
     return recorded
 

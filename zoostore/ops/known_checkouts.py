@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import NotACheckout, ZooError
-from zoostore.files.staging import host_name, owner_is_gone, replace_durably
+from zoostore.files.staging import BESIDE, host_name, owner_is_gone, replace_durably
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
@@ -94,7 +94,7 @@ def _read(layout: Layout, entry: Path) -> KnownCheckout | None:
         is_at_work = not owner_is_gone(value["host"], str(value["pid"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ZooError):
         return None  # somebody is replacing it, or it is damaged
-    is_being_made = is_at_work and not os.path.lexists(root)
+    is_being_made = is_at_work and not os.path.lexists(root) and _is_staged_beside(root)
     try:
         state = WorkingDirectory(root).state()
     except NotACheckout:
@@ -104,6 +104,16 @@ def _read(layout: Layout, entry: Path) -> KnownCheckout | None:
     snapshots = {Oid.parse(state.snapshot)} | ({noted} if is_at_work else set())
     is_ours = _is_of(state, layout)
     return KnownCheckout(root, frozenset(snapshots), is_ours, is_being_made, used, entry)
+
+
+def _is_staged_beside(root: Path) -> bool:
+    """Whether a process of this machine makes a directory ready beside this one."""
+    try:
+        return any(
+            path.name.startswith(f"{BESIDE}{host_name()}.") for path in root.parent.iterdir()
+        )
+    except OSError:
+        return False
 
 
 def _is_of(state: CheckoutState, layout: Layout) -> bool:

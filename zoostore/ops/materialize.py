@@ -14,7 +14,7 @@ from pathlib import Path
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import LocalChanges
 from zoostore.files.scan import Found, found_at
-from zoostore.files.staging import Staging, remove_abandoned
+from zoostore.files.staging import BESIDE, Staging, remove_abandoned
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
@@ -24,8 +24,6 @@ from zoostore.store.mending import set_aside
 from zoostore.store.objectstore import ObjectStore
 
 _SHOWN = 10
-PREFIX = ".zoostore-"
-"""Begins the names of the folders in which files are made ready within others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def materialize(
         LocalChanges: something else stands where a file goes; nothing was changed.
         DamagedContent: an object is missing or damaged.
     """
-    remove_abandoned(place.root, PREFIX)
+    remove_abandoned(place.root, BESIDE)
     file = TrackingFile(place.records)
     tracking = file.read(str(snapshot)) or Tracking({}, 0)
     alone = set(wanted) if own_files else to_be_alone(store, wanted, wanted)
@@ -187,7 +185,7 @@ def _lay(
     if not standing.missing:
         return {}
     # In the directory itself, for only there it is sure to be the same file system.
-    staging = Staging(place.root, PREFIX)
+    staging = Staging(place.root, BESIDE)
     laid, gone = {}, set[str]()
     try:
         for path in standing.missing:

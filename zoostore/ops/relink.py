@@ -16,12 +16,10 @@ from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
 from zoostore.files.extents import share_blocks
 from zoostore.files.links import hardlink, is_unavailable, reflink
-from zoostore.files.staging import READ_ONLY, Staging, fsync_directory
+from zoostore.files.staging import BESIDE, READ_ONLY, Staging, fsync_directory
 from zoostore.files.stamp import Stamp
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
-
-_PREFIX = ".zoostore-"
 
 
 @dataclass
@@ -52,7 +50,7 @@ def relink(
     done = Relinked()
     progress.begin("relinking", sum(stamp.size for _, stamp in taken.values()))
     for folder, places in _by_folder(taken):
-        staging = Staging(folder, _PREFIX)
+        staging = Staging(folder, BESIDE)
         try:
             for place in places:
                 why = _relink_one(store, place, *taken[place], staging, done)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.files.archive import unpack
-from zoostore.files.staging import Staging
+from zoostore.files.staging import BESIDE, Staging
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import laid_at
-from zoostore.ops.materialize import PREFIX, Place, Standing, make_way
+from zoostore.ops.materialize import Place, Standing, make_way
 from zoostore.ops.status import content_oid
 from zoostore.ops.tracking import Tracked, Tracking, TrackingFile
 from zoostore.store.objectstore import ObjectStore
@@ -57,7 +57,7 @@ def _look(wanted: dict[str, Entry], folder: Path, known: Tracking) -> Standing:
 def _unpack_missing(
     store: ObjectStore, archive: Path, place: Place, known: Tracking
 ) -> tuple[Standing, dict[str, Tracked]]:
-    staging = Staging(archive.parent, PREFIX)
+    staging = Staging(archive.parent, BESIDE)
     try:
         staged = staging.new_path()
         staged.mkdir()

@@ -200,11 +200,10 @@ def _write_pack(
                 reader = PackReader(pack.path)
             data = reader.read(row.offset, row.stored)
             check_object(row.oid, row.kind, data, str(pack.path))
-            if row.kind is ObjectKind.ALIASES:
-                data = _without(data, dead)
-            if data:
-                oid = aliases_oid(data) if row.kind is ObjectKind.ALIASES else row.oid
-                writer.add(oid, row.kind, data)
+            if row.kind is not ObjectKind.ALIASES:
+                writer.add(row.oid, row.kind, data)
+            elif (table := _without(data, dead)) is not None:
+                writer.add(aliases_oid(table), row.kind, table)
             if writer.size >= _PACK_BYTES:
                 break
         if not len(writer):
@@ -215,10 +214,10 @@ def _write_pack(
     return _NewPack(PackRecord.of(name, status), rows)
 
 
-def _without(table: bytes, dead: frozenset[Oid]) -> bytes:
-    """A table of aliases without those of some contents; nothing if none are left."""
+def _without(table: bytes, dead: frozenset[Oid]) -> bytes | None:
+    """A table of aliases without those of some contents; None if none are left."""
     aliases = decode_aliases(table)
     known = frozenset(item for item in aliases.known if item[0] not in dead)
     if known == aliases.known:
         return table
-    return encode_aliases(Aliases(aliases.origin, known)) if known else b""
+    return encode_aliases(Aliases(aliases.origin, known)) if known else None
