@@ -351,6 +351,42 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.remove(stub) == self.refs.pop(stub)
         self.tags.pop(stub, None)
 
+    def kept(self) -> set[Oid]:
+        """The snapshots that a name leads to, directly or through others, or that are laid out."""
+        tags = [snapshot for tags in self.tags.values() for snapshot in tags.values()]
+        lines = [self.history(tip) for tip in [*self.refs.values(), *tags]]
+        laid_out = [checkout.snapshot for checkout in self.checkouts.values()]
+        return {*laid_out, *(snapshot for line in lines for snapshot in line)}
+
+    def free(self) -> int:
+        """Free what can be freed, without any grace; the bytes."""
+        done = self.store.gc(yes=True, grace=0)
+        kept = self.kept()
+        for snapshot in kept:
+            if self.parent_of[snapshot] not in kept:
+                self.parent_of[snapshot] = None
+        usage = self.store.du()
+        assert (done.kept_bytes, done.kept_objects) == (usage.stored_bytes, usage.objects)
+        assert usage.snapshots == len(kept)
+        return done.removed_bytes
+
+    @rule()
+    def gc(self) -> None:
+        said = self.store.gc(grace=0)
+        assert self.free() == said.removed_bytes
+        assert self.store.gc(grace=0).removed_objects == 0
+
+    @precondition(lambda self: len(self.refs) > 1)
+    @rule(data=st.data())
+    def remove_and_free(self, data: st.DataObject) -> None:
+        stub = data.draw(st.sampled_from(sorted(self.refs)))
+        self.free()
+        said = self.store.du([stub]).models[0].frees_bytes
+        self.store.remove(stub)
+        self.refs.pop(stub)
+        self.tags.pop(stub, None)
+        assert self.free() == said
+
     @precondition(lambda self: self.refs)
     @rule(data=st.data())
     def publish(self, data: st.DataObject) -> None:
