@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zoostore.errors import SpecialFile, UnreadableFile, UnsafeName, UnsafePath
 from zoostore.files.stamp import Stamp
@@ -59,7 +59,15 @@ def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     return Found(path, _kind_of(status), Stamp.of(status), status.st_nlink > 1, target)
 
 
-def scan(root: Path, tell: Callable[[UnreadableFile], None] | None = None) -> Iterator[Found]:
+IsKnown: TypeAlias = Callable[[str, os.stat_result], bool]
+"""Whether a regular file, by its path and its status, need not be reported."""
+
+
+def scan(
+    root: Path,
+    tell: Callable[[UnreadableFile], None] | None = None,
+    is_known: IsKnown = lambda path, status: False,
+) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
 
     Folders named `.zoostore` are a checkout's own and are passed over, and so are those in
@@ -67,6 +75,7 @@ def scan(root: Path, tell: Callable[[UnreadableFile], None] | None = None) -> It
 
     Args:
         tell: is told of a folder that cannot be listed, which is passed over then.
+        is_known: says which regular files to pass over.
 
     Raises:
         UnreadableFile: a folder cannot be listed, and nobody is to be told.
@@ -86,7 +95,10 @@ def scan(root: Path, tell: Callable[[UnreadableFile], None] | None = None) -> It
         below = []
         for child, status in children:
             path = prefix + child.name
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISREG(status.st_mode):
+                if not is_known(path, status):
+                    yield found_at(path, status)
+            elif stat.S_ISDIR(status.st_mode):
                 below.append(path + "/")
             elif stat.S_ISLNK(status.st_mode):
                 yield found_at(path, status, os.readlink(child.path))
@@ -106,13 +118,18 @@ def _list(folder: Path) -> list[tuple[os.DirEntry[str], os.stat_result]]:
             children = [
                 (entry, entry.stat(follow_symlinks=False))
                 for entry in entries
-                if not is_own_folder(entry.name)
+                if not (entry.name.startswith(CHECKOUT_FOLDER) and is_own_folder(entry.name))
             ]
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
-    return sorted(children, key=lambda child: child[0].name)
+    children.sort(key=_name)
+    return children
+
+
+def _name(child: tuple[os.DirEntry[str], os.stat_result]) -> str:
+    return child[0].name
 
 
 def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] = ()) -> list[Found]:

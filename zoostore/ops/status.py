@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,38 @@ class Comparison:
     learned: bool
 
 
+class Clean(Mapping[str, Tracked]):
+    """Paths that are as they were laid out.
+
+    Args:
+        tracked: how they were.
+        unchanged: those whose stamps prove it.
+        looked_at: those that had to be looked at, with the stamp they have now.
+    """
+
+    def __init__(
+        self,
+        tracked: Mapping[str, Tracked],
+        unchanged: Set[str],
+        looked_at: Mapping[str, Tracked],
+    ) -> None:
+        self._tracked = tracked
+        self._unchanged = unchanged
+        self._looked_at = looked_at
+
+    def __len__(self) -> int:
+        return len(self._unchanged) + len(self._looked_at)
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain(self._unchanged, self._looked_at)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._unchanged or path in self._looked_at
+
+    def __getitem__(self, path: str) -> Tracked:
+        return self._tracked[path] if path in self._unchanged else self._looked_at[path]
+
+
 NOTHING_THERE = Comparison({}, {}, {}, {}, (), learned=False)
 
 
@@ -116,11 +149,20 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     Raises:
         UnreadableFile: a file whose stamp changed, or a folder, cannot be read.
     """
+    unchanged: set[str] = set()
     clean: dict[str, Tracked] = {}
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
     learned = False
-    for found in scan(root):
+    is_unchanged = tracking.unchanged()
+
+    def pass_over(path: str, status: os.stat_result) -> bool:
+        if is_unchanged(path, status):
+            unchanged.add(path)
+            return True
+        return False
+
+    for found in scan(root, is_known=pass_over):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
             untracked[found.path] = found
@@ -134,11 +176,12 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
             learned = True
         else:
             modified[found.path] = found
-    deleted = _deleted(root, tracking, clean, modified)
+    clean_paths = Clean(tracking.paths, unchanged, clean)
+    deleted = _deleted(root, tracking, clean_paths, modified)
     emptied = _emptied_folders(untracked, tracking)
     for path in emptied:
         del untracked[path]
-    return Comparison(clean, modified, untracked, emptied, deleted, learned)
+    return Comparison(clean_paths, modified, untracked, emptied, deleted, learned)
 
 
 def content_of(root: Path, found: Found, entry: Entry) -> Found:
@@ -187,8 +230,11 @@ def _deleted(
     root: Path, tracking: Tracking, clean: Mapping[str, Tracked], modified: Mapping[str, Found]
 ) -> tuple[str, ...]:
     missing = []
-    for path, tracked in tracking.paths.items():
-        if not tracked.is_laid_out or path in clean or path in modified:
+    for path in tracking.paths:
+        if path in clean or path in modified:
+            continue
+        tracked = tracking.paths[path]
+        if not tracked.is_laid_out:
             continue
         # A folder that was empty and now holds something is still there.
         if tracked.entry.kind is Kind.DIRECTORY and os.path.isdir(root / path):

@@ -13,11 +13,12 @@ the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes
 from zoostore.files.staging import Staging
@@ -59,11 +60,71 @@ def laid_out(entry: Entry, stamp: Stamp) -> Tracked:
     return Tracked(entry, is_laid_out=True, stamp=stamp)
 
 
+_Row: TypeAlias = tuple[int, int, int, int, int, int, bytes]
+"""The values of a record, in its order."""
+
+
+class Paths(Mapping[str, Tracked]):
+    """What a record holds, each path read when it is asked for.
+
+    Most commands compare a hundred thousand paths with what stands there, and need no more than
+    a few of them as values.
+
+    Args:
+        rows: the records by path.
+        targets: of those that are links.
+    """
+
+    def __init__(self, rows: Mapping[str, _Row], targets: Mapping[str, str]) -> None:
+        self.rows = rows
+        self._targets = targets
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.rows
+
+    def __getitem__(self, path: str) -> Tracked:
+        kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = self.rows[path]
+        entry = Entry(_KINDS[kind], size, Oid(oid), self._targets.get(path, ""))
+        return Tracked(entry, bool(is_laid_out), Stamp(size, mtime_ns, inode, ctime_ns))
+
+
 class Tracking(NamedTuple):
     """All paths of a checkout's snapshot; `written_ns` is when they were recorded."""
 
     paths: Mapping[str, Tracked]
     written_ns: int
+
+    def unchanged(self) -> Callable[[str, os.stat_result], bool]:
+        """Tells of a regular file whether its stamp proves that it is as it was laid out.
+
+        It says what `is_certain` would, and reads nothing else: this is done for every file.
+        """
+        if not isinstance(self.paths, Paths):
+            return lambda path, status: False
+        rows, written_ns = self.paths.rows, self.written_ns
+
+        def is_unchanged(path: str, status: os.stat_result) -> bool:
+            row = rows.get(path)
+            if row is None:
+                return False
+            kind, is_laid_out, size, mtime_ns, inode, ctime_ns, _ = row
+            return (
+                mtime_ns == status.st_mtime_ns
+                and inode == status.st_ino
+                and size == status.st_size
+                and kind == (Kind.EXECUTABLE if status.st_mode & stat.S_IXUSR else Kind.FILE)
+                and is_laid_out == 1
+                and mtime_ns < written_ns
+                and (ctime_ns == 0 or ctime_ns == status.st_ctime_ns < written_ns)
+            )
+
+        return is_unchanged
 
     def is_certain(self, tracked: Tracked, stamp: Stamp) -> bool:
         """Whether a file's stamp proves that it was not changed.
@@ -142,7 +203,7 @@ def _leads_away(path: str) -> bool:
     return "//" in between or "/../" in between or "/./" in between
 
 
-def _decode(data: bytes, snapshot: str) -> dict[str, Tracked]:
+def _decode(data: bytes, snapshot: str) -> Paths:
     if hash_bytes(memoryview(data)[:-OID_BYTES]) != data[-OID_BYTES:]:
         raise ValueError("the record of a checkout's files is damaged")
     magic, recorded, count = _HEAD.unpack_from(data)
@@ -151,14 +212,10 @@ def _decode(data: bytes, snapshot: str) -> dict[str, Tracked]:
     start = _HEAD.size
     names_at = start + count * _RECORD.size
     texts = data[names_at:-OID_BYTES].decode("utf-8").split("\0")
-    if any(_leads_away(path) for path in texts[:count]):
+    if count and _leads_away("/".join(texts[:count])):
         raise ValueError("the record of a checkout's files names what is not in it")
-    targets = iter(texts[count:])
-    found = {}
-    records = _RECORD.iter_unpack(memoryview(data)[start:names_at])
-    for path, record in zip(texts, records, strict=False):
-        kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = record
-        target = next(targets) if kind == Kind.LINK else ""
-        entry = Entry(_KINDS[kind], size, Oid(oid), target)
-        found[path] = Tracked(entry, bool(is_laid_out), Stamp(size, mtime_ns, inode, ctime_ns))
-    return found
+    rows = dict(zip(texts, _RECORD.iter_unpack(data[start:names_at]), strict=False))
+    if not {row[0] for row in rows.values()} <= _KINDS.keys() or len(rows) != count:
+        raise ValueError("the record of a checkout's files holds what nobody lays out")
+    links = (path for path, row in rows.items() if row[0] == Kind.LINK)
+    return Paths(rows, dict(zip(links, texts[count:], strict=False)))
