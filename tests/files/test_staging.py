@@ -14,6 +14,7 @@ import pytest
 
 import zoostore
 from zoostore.files.staging import (
+    BEGUN,
     Staging,
     fsync_directory,
     host_name,
@@ -205,7 +206,7 @@ def test_a_new_file_stays_unless_there_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="stopped"):
         fail_within()
-    assert list(kept.parent.iterdir()) == [kept]
+    assert set(kept.parent.iterdir()) == {kept, kept.with_name(BEGUN)}
 
 
 def test_a_folder_of_a_process_that_is_gone_is_removed_by_the_next_that_stages(

@@ -14,9 +14,8 @@ from zoostore.files.stamp import Stamp
 from zoostore.objects.paths import (
     CHECKOUT_FOLDER,
     check_link,
-    check_name,
+    check_names,
     check_path,
-    check_siblings,
 )
 from zoostore.objects.tree import Kind
 
@@ -148,9 +147,7 @@ def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] =
     try:
         folders = _names_by_folder([*(item.path for item in kept), *beside])
         for names in folders.values():
-            for name in names:
-                check_name(name)
-            check_siblings(names)
+            check_names(names)
         for item in kept:
             check_path(item.path)
             if item.path in folders and item.kind is not Kind.DIRECTORY:

@@ -47,20 +47,32 @@ def check_name(name: str) -> None:
         UnsafePath: the name is empty, `.`, `..`, too long, not valid Unicode, the
             checkout's own folder, or holds a slash or a NUL.
     """
+    _checked(name)
+
+
+def _checked(name: str) -> str:
+    """What a name folds to, once it is found to be safe."""
     if name in ("", ".", ".."):
         raise UnsafePath(f"The name {name!r} cannot stand in a tree.", name=name)
     if "/" in name or "\0" in name:
         raise UnsafePath(f"The name {name!r} holds a slash or a NUL.", name=name)
     try:
-        length = len(name.encode("utf-8"))
+        length = len(name) if name.isascii() else len(name.encode("utf-8"))
     except UnicodeEncodeError:
         raise UnsafePath(f"The name {name!r} is not valid Unicode.", name=name) from None
     if length > MAX_NAME_BYTES:
         raise UnsafePath(
             f"A name is {length} bytes long, and at most {MAX_NAME_BYTES} are possible.", name=name
         )
-    if folded(name) == CHECKOUT_FOLDER:
+    key = folded(name)
+    if key == CHECKOUT_FOLDER:
         raise UnsafePath(f"The name {name!r} is kept for a checkout's own folder.", name=name)
+    return key
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse what `check_name` and `check_siblings` refuse of the names of one directory."""
+    _check_twins((_checked(name), name) for name in names)
 
 
 def check_siblings(names: Iterable[str]) -> None:
@@ -69,9 +81,13 @@ def check_siblings(names: Iterable[str]) -> None:
     Raises:
         UnsafePath: two names are the same after case folding or normalisation.
     """
+    _check_twins((folded(name), name) for name in names)
+
+
+def _check_twins(names: Iterable[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
-    for name in names:
-        twin = seen.setdefault(folded(name), name)
+    for key, name in names:
+        twin = seen.setdefault(key, name)
         if twin is not name:
             raise UnsafePath(
                 f"The names {twin!r} and {name!r} stand in one directory, and are the same file "
@@ -87,7 +103,7 @@ def check_path(path: str) -> None:
     Raises:
         UnsafePath: the path is too deep or too long. Its names were checked before.
     """
-    length = len(path.encode("utf-8", errors="surrogatepass"))
+    length = len(path) if path.isascii() else len(path.encode("utf-8", errors="surrogatepass"))
     if path.count("/") >= MAX_DEPTH or length > MAX_PATH_BYTES:
         raise UnsafePath(
             f"A path is deeper than {MAX_DEPTH} folders or longer than {MAX_PATH_BYTES} bytes: "

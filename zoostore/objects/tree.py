@@ -13,13 +13,13 @@ rising order of their name's bytes. Nothing may follow the last entry.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes, hash_encoded
 from zoostore.errors import MalformedObject
-from zoostore.objects.paths import check_name, check_siblings
+from zoostore.objects.paths import check_names
 
 TREE_CONTEXT = "zoostore 2026-11 tree v1"
 """BLAKE3 derive_key context of a tree's oid."""
@@ -86,7 +86,7 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
     Raises:
         UnsafePath: a name cannot stand in a tree, or two are the same to some system.
     """
-    _check_names(entries)
+    check_names(entries)
     parts = [_MAGIC, _COUNT.pack(len(entries))]
     for name, entry in sorted((name.encode("utf-8"), entry) for name, entry in entries.items()):
         parts.append(_HEAD.pack(entry.kind, len(name)))
@@ -115,7 +115,7 @@ def decode_tree(data: bytes) -> dict[str, Entry]:
         entries = _decode_entries(data)
     except (struct.error, UnicodeDecodeError, ValueError) as error:
         raise MalformedObject(f"A tree cannot be decoded: {error}.") from error
-    _check_names(entries)
+    check_names(entries)
     return entries
 
 
@@ -159,12 +159,6 @@ def _decode_body(kind: Kind, data: bytes, offset: int) -> tuple[Entry, int]:
     if size > _MAX_SIZE:
         raise ValueError("a size is too large")
     return Entry(kind, size, Oid(oid)), offset + _FILE.size
-
-
-def _check_names(names: Iterable[str]) -> None:
-    for name in names:
-        check_name(name)
-    check_siblings(names)
 
 
 def tree_oid(data: bytes) -> Oid:

@@ -28,7 +28,7 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
     found = require_keepable(directory, scan(directory))
     with Batch(store) as batch:
         listing = take_in(batch, directory, found, progress)
-        tree = put_trees(batch, listing).root
+        tree = put_trees(batch, listing)
         for _ in range(_TRIES):
             try:
                 return _record(store, batch, listing, tree, stub, note)
@@ -43,7 +43,7 @@ def _record(
     parent = store.names.ref(stub)
     old = parent.snapshot if parent else None
     if old is None or not _says_the_same(store, old, tree, note):
-        return record(batch, listing, stub, follows=old, old=old, op="add", note=note)
+        return record(batch, listing, tree, stub, follows=old, old=old, op="add", note=note)
     batch.publish()
     before = store.snapshot(old).parents
     # What had been damaged, or was left out of a pull, is new even so.
@@ -61,9 +61,22 @@ def take_in(
     """
     total = sum(item.stamp.size for item in found if item.kind and item.kind.is_file)
     progress.begin("adding", total)
-    listing = {item.path: _take_in_one(batch, directory, item, progress) for item in found}
+    entries: dict[str, Entry] = {}
+    small = [item for item in found if _is_small(item, batch.large_object)]
+    files = ((item.path, item.stamp) for item in small)
+    taken = batch.add_small_files(directory, files, progress.advance)
+    for item, added in zip(small, taken, strict=True):
+        assert item.kind is not None  # a file, executable or not
+        entries[item.path] = Entry(item.kind, added.size, added.oid)
+    for item in found:
+        if item.path not in entries:
+            entries[item.path] = _take_in_one(batch, directory, item, progress)
     progress.end()
-    return listing
+    return {item.path: entries[item.path] for item in found}
+
+
+def _is_small(item: Found, large_object: int) -> bool:
+    return item.kind is not None and item.kind.is_file and item.stamp.size < large_object
 
 
 def _take_in_one(batch: Batch, directory: Path, item: Found, progress: Progress) -> Entry:

@@ -18,7 +18,7 @@ from zoostore.ops.fetching import kept_on_errors
 from zoostore.ops.from_upstream import keep_tag, record_state
 from zoostore.ops.history import LEFT_OUT, Found, ever_named
 from zoostore.ops.pulled import commit_state, ref_change
-from zoostore.ops.recording import Note, record
+from zoostore.ops.recording import Note, put_trees, record
 from zoostore.ops.relink import relink
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream
@@ -250,7 +250,8 @@ class _Work:
         """Record a folder of the user's own as `add` does: it has no source to follow."""
         current = self._store.names.ref(stub)
         old = current.snapshot if current else None
-        done = record(batch, listing, stub, follows=old, old=old, op="add", note=Note(now))
+        tree = put_trees(batch, listing)
+        done = record(batch, listing, tree, stub, follows=old, old=old, op="add", note=Note(now))
         return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
 
 

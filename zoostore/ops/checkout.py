@@ -237,8 +237,8 @@ def _create(
         staged.mkdir()
         laid = {}
         for path, entry in todo.write.items():
-            target = staged / path
-            layer.make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
+            target = f"{staged}/{path}"
+            layer.make_folder(_folder_of(entry, target))
             if entry.kind is not Kind.DIRECTORY:
                 layer.lay(entry, target, staged, alone=path in alone)
             laid[path] = laid_at(entry, target)
@@ -263,14 +263,14 @@ def _update(
         for path, entry in todo.write.items():
             if entry.kind is not Kind.DIRECTORY:
                 ready[path] = staging.new_path()
-                layer.lay(entry, ready[path], ready[path].parent, alone=path in alone)
+                layer.lay(entry, str(ready[path]), ready[path].parent, alone=path in alone)
         if not force:
             todo.require_untouched(working.root)
         _remove(working.root, todo.remove, todo.directories())
         laid = {}
         for path, entry in todo.write.items():
-            target = working.root / path
-            layer.make_folder(target if entry.kind is Kind.DIRECTORY else target.parent)
+            target = f"{working.root}/{path}"
+            layer.make_folder(_folder_of(entry, target))
             if path in ready:
                 os.replace(ready[path], target)
             laid[path] = laid_at(entry, target)
@@ -279,6 +279,10 @@ def _update(
         if not working.is_checkout():
             _remove_if_empty(working.folder)
     return {**todo.left_out, **todo.keep, **laid}
+
+
+def _folder_of(entry: Entry, target: str) -> str:
+    return target if entry.kind is Kind.DIRECTORY else os.path.dirname(target)
 
 
 def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:

@@ -21,7 +21,7 @@ from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.completing import missing_blobs
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
-from zoostore.ops.recording import Note, Recorded, record
+from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.tracking import Tracked, laid_out
 from zoostore.ops.working import CheckoutState, WorkingDirectory
@@ -77,6 +77,7 @@ def commit(
             recorded = record(
                 batch,
                 listing,
+                put_trees(batch, listing),
                 name,
                 follows=parent,
                 old=old,

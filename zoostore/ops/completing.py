@@ -130,11 +130,13 @@ def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
         MalformedObject: one that is here is no blob, or of another size than the listing says.
     """
     wanted = {entry.oid: entry.size for entry in entries.values() if entry.kind.is_file}
+    here = store.those_here(wanted.keys())
+    sizes = store.sizes_of_blobs(here)
     missing = {}
     for oid, size in wanted.items():
-        if not store.has(oid):
+        if oid not in here:
             missing[oid] = size
-        elif (found := store.size_of_blob(oid)) != size:
+        elif (found := sizes[oid]) != size:
             raise MalformedObject(
                 f"A tree says that {oid} is a file of {size} bytes, and it is "
                 f"{'no file' if found is None else f'one of {found}'}. Nothing was taken from it.",

@@ -270,7 +270,7 @@ def record_state(
     files, size = totals(listing)
     batch.rely_on(entry.oid for entry in listing.values() if entry.kind.is_file)
     snapshot = Snapshot(
-        tree=put_trees(batch, listing).root,
+        tree=put_trees(batch, listing),
         files=files,
         size=size,
         stub=upstream.stub,

@@ -50,7 +50,7 @@ class Layer:
         self._previous = previous
         self._store = store
         self._progress = progress
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
         self.linked = dict.fromkeys(LINK_MODES, 0)
 
     @property
@@ -58,13 +58,13 @@ class Layer:
         """How large objects were laid out, now or, if none was, before."""
         return self._found or self._previous
 
-    def make_folder(self, folder: Path) -> None:
+    def make_folder(self, folder: str) -> None:
         """Make a folder and those above it, once."""
         if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             self._made.add(folder)
 
-    def lay(self, entry: Entry, target: Path, stage: Path, *, alone: bool = False) -> None:
+    def lay(self, entry: Entry, target: str, stage: Path, *, alone: bool = False) -> None:
         """Make a file or a link at a path where nothing stands.
 
         Args:
@@ -79,13 +79,13 @@ class Layer:
             os.symlink(entry.target, target)
             self._progress.advance(entry.size)
             return
-        source = self._store.loose_path(entry.oid)
+        content = self._store.content(entry.oid)
         permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
-        if source is None:
-            _write(target, self._store.read(entry.oid), permissions)
+        if isinstance(content, bytes):
+            _write(target, content, permissions)
             self.linked[COPY] += 1
         else:
-            self._link(source, target, permissions, stage, alone=alone)
+            self._link(content, Path(target), permissions, stage, alone=alone)
         self._progress.advance(entry.size)
 
     def _link(
@@ -152,7 +152,7 @@ def tensors_of(store: ObjectStore, listing: Listing) -> set[str]:
     return found
 
 
-def laid_at(entry: Entry, target: Path) -> Tracked:
+def laid_at(entry: Entry, target: str) -> Tracked:
     """The record of a path that was just laid out."""
     if entry.kind is Kind.DIRECTORY:
         return laid_out(entry, NO_STAMP)
@@ -161,7 +161,7 @@ def laid_at(entry: Entry, target: Path) -> Tracked:
     return laid_out(entry, found_at("", status).lasting_stamp)
 
 
-def _write(target: Path, data: bytes, permissions: int) -> None:
+def _write(target: str, data: bytes, permissions: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(target, flags, permissions)
     try:

@@ -189,16 +189,16 @@ def _lay(
     laid, gone = {}, set[str]()
     try:
         for path in standing.missing:
-            entry, target = wanted[path], place.root / path
+            entry, target = wanted[path], f"{place.root}/{path}"
             staged = None
             if entry.kind is not Kind.DIRECTORY:
                 staged = staging.new_path()
-                layer.lay(entry, staged, staged.parent, alone=path in alone)
+                layer.lay(entry, str(staged), staged.parent, alone=path in alone)
             blocker = standing.others.get(path)
             if blocker and blocker not in gone:
                 make_way(store, place, blocker, staging)
                 gone.add(blocker)
-            layer.make_folder(target if staged is None else target.parent)
+            layer.make_folder(target if staged is None else os.path.dirname(target))
             if staged is not None:
                 os.replace(staged, target)
             laid[path] = laid_at(entry, target)

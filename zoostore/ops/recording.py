@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
-from zoostore.objects.listing import Built, Listing, build, totals
+from zoostore.objects.listing import Listing, build, totals
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
 from zoostore.store.batch import Batch
@@ -66,12 +66,12 @@ def ref_to_write(store: ObjectStore, text: str) -> str:
     return ref_name(store, stub) or stub.name
 
 
-def put_trees(batch: Batch, listing: Listing) -> Built:
-    """Take the trees of a listing into a batch. Raises what `build` raises."""
+def put_trees(batch: Batch, listing: Listing) -> Oid:
+    """Take the trees of a listing into a batch; the root's oid. Raises what `build` raises."""
     built = build(listing)
     for oid, data in built.trees.items():
         batch.put(oid, ObjectKind.TREE, data)
-    return built
+    return built.root
 
 
 def put_snapshot(batch: Batch, snapshot: Snapshot) -> Oid:
@@ -85,6 +85,7 @@ def put_snapshot(batch: Batch, snapshot: Snapshot) -> Oid:
 def record(
     batch: Batch,
     listing: Listing,
+    tree: Oid,
     stub: str,
     *,
     follows: Oid | None,
@@ -96,6 +97,7 @@ def record(
     """Record a listing as a snapshot, and move the stub's ref to it.
 
     Args:
+        tree: its root, which is in the batch.
         follows: the snapshot it was made from.
         old: the snapshot the ref must still point to.
         op: the verb, for the reflog.
@@ -103,11 +105,10 @@ def record(
 
     Raises:
         Diverged: the ref points elsewhere by now.
-        UnsafePath: a name cannot stand in a snapshot.
     """
     files, size = totals(listing)
     snapshot = Snapshot(
-        tree=put_trees(batch, listing).root,
+        tree=tree,
         files=files,
         size=size,
         stub=stub,

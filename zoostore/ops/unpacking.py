@@ -81,7 +81,7 @@ def _unpack_missing(
             target = place.root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(staged / path, target)
-            laid[path] = laid_at(wanted[path], target)
+            laid[path] = laid_at(wanted[path], str(target))
         return standing, laid
     finally:
         staging.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -28,6 +28,14 @@ from zoostore.store.sweeping import require_kept
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
+
+
+_GROUP_FILES = 512
+_GROUP_BYTES = 8 << 20
+
+_READ_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # each on some systems only
+    _READ_FLAGS |= getattr(os, _name, 0)
 
 
 class Added(NamedTuple):
@@ -126,6 +134,38 @@ class Batch:
             raise changed(path)
         advance(added.size)
         return added
+
+    def add_small_files(
+        self, root: Path, files: Iterable[tuple[str, Stamp]], advance: Advance
+    ) -> list[Added]:
+        """Take in the content of files that are small, some hundreds at a time.
+
+        Args:
+            files: their paths below `root`, and their stamps when they were found.
+
+        Raises: what `add_file` raises.
+        """
+        added = []
+        for some in _groups(files):
+            read = [(hash_bytes(data), data) for data in _read_all(root, some)]
+            new = self._put_all(ObjectKind.BLOB, read)
+            added += [Added(oid, len(data), oid in new) for oid, data in read]
+            advance(sum(len(data) for _, data in read))
+        return added
+
+    def _put_all(self, kind: ObjectKind, objects: Sequence[tuple[Oid, bytes]]) -> set[Oid]:
+        """Take in small objects; those that are new."""
+        waiting = self._pack.writer if self._pack is not None else ()
+        unknown = {oid: data for oid, data in objects if oid not in waiting}
+        known = self._staged.keys() | self._arrivals.loose.keys()
+        here = self._store.those_here(unknown.keys() - known)
+        self._relied |= here
+        new = {oid: data for oid, data in unknown.items() if oid not in known and oid not in here}
+        if new:
+            self._open_pack().writer.add_all(kind, new.items())
+            self.new_objects += len(new)
+            self.new_bytes += sum(map(len, new.values()))
+        return set(new)
 
     def receive(self, oid: Oid, size: int, chunks: Iterable[bytes], advance: Advance) -> None:
         """Take in a blob that arrives in pieces.
@@ -306,21 +346,59 @@ class _PackInProgress(NamedTuple):
     writer: PackWriter
 
 
+def _groups(files: Iterable[tuple[str, Stamp]]) -> Iterator[list[tuple[str, Stamp]]]:
+    """Files in groups whose contents can be in memory together."""
+    some: list[tuple[str, Stamp]] = []
+    size = 0
+    for path, stamp in files:
+        some.append((path, stamp))
+        size += stamp.size
+        if len(some) >= _GROUP_FILES or size >= _GROUP_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _read_all(root: Path, files: Iterable[tuple[str, Stamp]]) -> Iterator[bytes]:
+    """The contents of small files, each as it was when it had its stamp."""
+    above = os.fspath(root)
+    for path, expect in files:
+        try:
+            descriptor = os.open(f"{above}/{path}", _READ_FLAGS)
+        except OSError as error:
+            raise _unopened(root / path, error) from error
+        try:
+            # The stamp says that it is the file that was found, and so a regular one.
+            data = os.read(descriptor, expect.size + 1)
+            status = os.fstat(descriptor)
+        except IsADirectoryError as error:
+            raise changed(root / path) from error
+        finally:
+            os.close(descriptor)
+        if len(data) != expect.size or Stamp.of(status) != expect:
+            raise changed(root / path)
+        yield data
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file that was seen to be a regular one, without waiting if it no longer is."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, _READ_FLAGS)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise changed(path)
         return open(descriptor, "rb", buffering=0)
-    except FileNotFoundError:
-        raise changed(path) from None
     except OSError as error:
-        raise UnreadableFile(
-            f"{path} cannot be read: {error.strerror}. Nothing was added.", path=str(path)
-        ) from error
+        raise _unopened(path, error) from error
+
+
+def _unopened(path: Path, error: OSError) -> FileChanged | UnreadableFile:
+    if isinstance(error, FileNotFoundError):
+        return changed(path)
+    return UnreadableFile(
+        f"{path} cannot be read: {error.strerror}. Nothing was added.", path=str(path)
+    )
 
 
 def check_stamp(path: Path, file: BinaryIO, expect: Stamp) -> None:

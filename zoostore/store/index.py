@@ -246,7 +246,7 @@ def _sealed(key: bytes, value: bytes) -> bytes:
 
 def _unsealed(key: bytes, sealed: bytes) -> bytes:
     value = sealed[:-_CRC_BYTES]
-    if _sealed(key, value) != sealed:
+    if zlib.crc32(value, zlib.crc32(key)) != int.from_bytes(sealed[-_CRC_BYTES:], "big"):
         raise IndexDamaged("An entry of the index does not carry its own checksum.")
     return value
 
@@ -334,7 +334,7 @@ class Index:
         Raises:
             IndexDamaged: the index cannot be read.
         """
-        with self._lock, _errors_named(self.folder):
+        with self._lock:
             try:
                 return self._view(read)
             except lmdb.MapResizedError:
@@ -342,8 +342,13 @@ class Index:
                 return self._view(read)
 
     def _view(self, read: Callable[[Reader], T]) -> T:
-        with self._environment.begin() as txn:
-            return read(Reader(txn))
+        try:
+            with self._environment.begin() as txn:
+                return read(Reader(txn))
+        except lmdb.MapResizedError:
+            raise
+        except (lmdb.Error, struct.error) as error:
+            raise _named(error, self.folder) from error
 
     def update(self, change: Callable[[Writer], T]) -> T:
         """What `change` returns, after all it wrote has been committed, or nothing of it.
@@ -397,16 +402,19 @@ def _data_size(folder: Path) -> int:
 def _errors_named(folder: Path) -> Iterator[None]:
     try:
         yield
-    except _DAMAGE as error:
-        raise IndexDamaged(f"The index in {folder} is damaged: {error}.") from error
-    except lmdb.Error as error:
-        code = _system_error(error, folder)
-        if code is None:
-            raise
-        raise OSError(code, os.strerror(code), str(folder)) from error
+    except (lmdb.Error, struct.error) as error:
+        raise _named(error, folder) from error
 
 
-def _system_error(error: lmdb.Error, folder: Path) -> int | None:
+def _named(error: Exception, folder: Path) -> Exception:
+    """What one of LMDB's errors means."""
+    if isinstance(error, _DAMAGE):
+        return IndexDamaged(f"The index in {folder} is damaged: {error}.")
+    code = _system_error(error, folder)
+    return error if code is None else OSError(code, os.strerror(code), str(folder))
+
+
+def _system_error(error: Exception, folder: Path) -> int | None:
     """The number of the system's error behind one of LMDB's, if there is one."""
     if isinstance(error, lmdb.DiskError):
         return errno.ENOSPC

@@ -29,6 +29,7 @@ class Layout:
         self.format = root / "format"
         self.config = root / "config.toml"
         self.objects = root / "objects"
+        self._objects = os.fspath(self.objects)
         self.packs = root / "packs"
         self.reflog = root / "reflog"
         self.index = index or root / "index"
@@ -41,6 +42,11 @@ class Layout:
         """Where the object is, if it is loose."""
         digits = oid.hex()
         return self.objects / digits[:2] / digits[2:]
+
+    def has_loose(self, oid: Oid) -> bool:
+        """Whether there is a loose object of this oid; asked very often."""
+        digits = oid.hex()
+        return os.path.exists(f"{self._objects}/{digits[:2]}/{digits[2:]}")
 
     def pack(self, name: Oid) -> Path:
         """Where the pack of this name is."""

@@ -88,6 +88,15 @@ class ObjectStore:
         except DamagedContent:
             return False
 
+    def those_here(self, oids: Collection[Oid]) -> set[Oid]:
+        """Of some objects, those that `has` says are here."""
+        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
+        here = {oid for oid, place in places.items() if place and place.pack in self._intact_packs}
+        for oid in places.keys() - here:
+            if (places[oid] is not None or self.layout.has_loose(oid)) and self.has(oid):
+                here.add(oid)
+        return here
+
     def find(self, digest: Digest) -> Oid | None:
         """The object whose content has this digest, if it is known to be here and intact."""
         if digest.algorithm == BLAKE3:
@@ -108,6 +117,14 @@ class ObjectStore:
 
         return self.names.view(read)
 
+    def sizes_of_blobs(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
+        """What `size_of_blob` says of many."""
+        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
+        return {
+            oid: place.size if place and place.kind is ObjectKind.BLOB else None
+            for oid, place in places.items()
+        }
+
     def size_of_blob(self, oid: Oid) -> int | None:
         """A blob's size in bytes; None if it is not here, or another kind of object."""
         location = self.location(oid)
@@ -122,7 +139,7 @@ class ObjectStore:
         location = self.location(oid)
         if location is None:
             # A process that was killed may have published it and not have come to index it.
-            return self._verify_loose(oid) if self.layout.loose(oid).exists() else None
+            return self._verify_loose(oid) if self.layout.has_loose(oid) else None
         if location.is_loose:
             return self._check_loose(oid, location)
         if self._pack_is_intact(location.pack):
@@ -162,6 +179,11 @@ class ObjectStore:
         if location.is_loose:
             return self._open_loose(oid)
         return io.BytesIO(self._read_packed(oid, location))
+
+    def content(self, oid: Oid) -> Path | bytes:
+        """A blob's file, if it is loose, or its bytes. Raises what `read` raises."""
+        location = self._require_kind(oid, ObjectKind.BLOB)
+        return self.layout.loose(oid) if location.is_loose else self._read_packed(oid, location)
 
     def loose_path(self, oid: Oid) -> Path | None:
         """The file of a loose object, to be linked to and never written to; None in a pack.

@@ -17,7 +17,7 @@ import contextlib
 import itertools
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -88,12 +88,21 @@ class PackWriter:
 
     def add(self, oid: Oid, kind: ObjectKind, data: bytes) -> None:
         """Append an object whose oid the caller computed from these bytes."""
-        if oid in self._rows:
-            return
-        size = len(data)
-        self._out.write(RECORD.pack(b"R", kind, RAW, size, size, oid))
-        self._rows[oid] = Packed(oid, kind, RAW, self._out.size, size, size)
-        self._out.write(data)
+        self.add_all(kind, [(oid, data)])
+
+    def add_all(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
+        """Append objects whose oids the caller computed from their bytes."""
+        parts: list[bytes] = []
+        offset = self._out.size
+        for oid, data in objects:
+            if oid in self._rows:
+                continue
+            size = len(data)
+            parts += (RECORD.pack(b"R", kind, RAW, size, size, oid), data)
+            offset += RECORD.size
+            self._rows[oid] = Packed(oid, kind, RAW, offset, size, size)
+            offset += size
+        self._out.write(b"".join(parts))
 
     def finish(self) -> tuple[Oid, list[Packed]]:
         """Write the table and the footer; the pack's name and rows, in order of oid."""

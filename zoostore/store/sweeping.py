@@ -65,7 +65,7 @@ def require_kept(index: Writer, layout: Layout, oids: Iterable[Oid]) -> None:
     for oid in oids:
         location = index.location(oid)
         is_loose = location is None or location.is_loose
-        if layout.loose(oid).exists() if is_loose else location and location.pack in packs:
+        if layout.has_loose(oid) if is_loose else location and location.pack in packs:
             continue
         raise SweptAway(
             f"The object {oid} was removed from {layout.root} by another process, while it was "
