@@ -10,6 +10,7 @@ from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
+from zoostore.ops.remembering import Remembered
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
@@ -18,7 +19,8 @@ _TRIES = 5
 
 
 def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Progress) -> Recorded:
-    """Import a directory. Adding again what the stub already holds changes nothing.
+    """Import a directory. Adding again what the stub already holds changes nothing, and reads
+    nothing that was not touched.
 
     Raises:
         UsageError: it is no directory, or holds the store.
@@ -26,15 +28,29 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
     """
     _check_directory(store, directory)
     found = require_keepable(directory, scan(directory))
+    remembered = Remembered(store, directory)
     with Batch(store) as batch:
-        listing = take_in(batch, directory, found, progress)
-        tree = put_trees(batch, listing)
-        for _ in range(_TRIES):
-            try:
-                return _record(store, batch, listing, tree, stub, note)
-            except Diverged:  # somebody else added to it meanwhile: go on from there
-                continue
-        return _record(store, batch, listing, tree, stub, note)
+        known = remembered.entries(found)
+        batch.rely_on(entry.oid for entry in known.values())
+        unknown = [item for item in found if item.path not in known]
+        taken = {**known, **take_in(batch, directory, unknown, progress)}
+        listing = {item.path: taken[item.path] for item in found}
+        recorded = _record_at_last(store, batch, listing, stub, note)
+    if any(item.kind is not None and item.kind.is_file for item in unknown):
+        remembered.write(recorded.snapshot, found, listing)
+    return recorded
+
+
+def _record_at_last(
+    store: ObjectStore, batch: Batch, listing: Listing, stub: str, note: Note
+) -> Recorded:
+    tree = put_trees(batch, listing)
+    for _ in range(_TRIES):
+        try:
+            return _record(store, batch, listing, tree, stub, note)
+        except Diverged:  # somebody else added to it meanwhile: go on from there
+            continue
+    return _record(store, batch, listing, tree, stub, note)
 
 
 def _record(

@@ -91,6 +91,8 @@ class ObjectStore:
     def those_here(self, oids: Collection[Oid]) -> set[Oid]:
         """Of some objects, those that `has` says are here."""
         places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
+        for number in {place.pack for place in places.values() if place and not place.is_loose}:
+            self._pack_is_intact(number)
         here = {oid for oid, place in places.items() if place and place.pack in self._intact_packs}
         for oid in places.keys() - here:
             if (places[oid] is not None or self.layout.has_loose(oid)) and self.has(oid):
