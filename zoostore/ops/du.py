@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoostore.digest import Oid
 from zoostore.ops.gc import GRACE_SECONDS
+from zoostore.ops.graph import Graph
+from zoostore.ops.on_disk import on_disk
 from zoostore.ops.reach import Reach
 from zoostore.ops.roots import NameRoots, Roots, find_roots
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.records import ObjectKind
+
+_SHARED = -1
+"""The owner of what several models need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +64,91 @@ def du(store: ObjectStore, stubs: Sequence[str], now: float) -> Usage:
         stubs: the refs to report on; what is shared is found among all.
     """
     roots = find_roots(store, grace=GRACE_SECONDS, now=now)
-    places = store.names.view(
-        lambda index: {
-            oid: (place.kind, place.stored)
-            for oid, place in index.locations()
-            if place.kind is not ObjectKind.ALIASES
-        }
-    )
-    sizes = {oid: size for oid, (_, size) in places.items()}
-    kinds = Counter(kind for kind, _ in places.values())
-    reached = {stub: _reach(store, found) for stub, found in roots.names.items()}
-    owners = Counter(oid for reach in reached.values() for oid in reach.objects)
-    held = _held(store, roots)
-    models = tuple(
-        _usage(stub, reached[stub], owners, sizes, held)
-        for stub in (sorted(stubs) if stubs else reached)
-    )
-    logical = sum(reach.logical_bytes for reach in reached.values())
-    snapshots = kinds[ObjectKind.SNAPSHOT]
-    return Usage(logical, sum(sizes.values()), len(sizes), snapshots, models)
+    disk = on_disk(store.layout)
+    graph = Graph(store.without_mending(), disk)
+    count = _Count(disk.sizes)
+    for number, found in enumerate(roots.names.values()):
+        count.take(number, _reach(graph, found))
+    count.hold(_held(graph, roots))
+    wanted = frozenset(stubs)
+    models = [
+        count.usage(number, stub)
+        for number, stub in enumerate(roots.names)
+        if not wanted or stub in wanted
+    ]
+    stored = sum(disk.sizes.values())
+    return Usage(count.logical, stored, len(disk.sizes), disk.snapshots, tuple(models))
 
 
-def _reach(store: ObjectStore, found: NameRoots) -> Reach:
-    reach = Reach(store, strict=False)
+def _reach(graph: Graph, found: NameRoots) -> Reach:
+    reach = Reach(graph, strict=False)
     reach.add_lines([*found.lines, *found.lately])
     return reach
 
 
-def _held(store: ObjectStore, roots: Roots) -> dict[Path, set[Oid]]:
+def _held(graph: Graph, roots: Roots) -> dict[Path, set[bytes]]:
     """What each checkout needs."""
     held = {}
     for checkout in roots.checkouts:
-        reach = Reach(store, strict=False)
-        for snapshot in checkout.snapshots:
-            if store.location(snapshot) is not None:
-                reach.add(snapshot)
+        reach = Reach(graph, strict=False)
+        for snapshot in filter(graph.has_snapshot, checkout.snapshots):
+            reach.add(snapshot)
         held[checkout.root] = reach.objects
     return held
 
 
-def _usage(
-    stub: str,
-    reach: Reach,
-    owners: Counter[Oid],
-    sizes: dict[Oid, int],
-    held: dict[Path, set[Oid]],
-) -> ModelUsage:
-    here = reach.objects & sizes.keys()
-    alone = {oid for oid in here if owners[oid] == 1}
-    exclusive = sum(sizes[oid] for oid in alone)
-    shared = sum(sizes[oid] for oid in here) - exclusive
-    checkouts = tuple(root for root, needed in held.items() if not needed.isdisjoint(alone))
-    freed = alone.difference(*held.values())
-    frees = sum(sizes[oid] for oid in freed)
-    return ModelUsage(stub, reach.logical_bytes, exclusive, shared, frees, checkouts)
+@dataclass
+class _Totals:
+    logical: int
+    stored: int
+    exclusive: int = 0
+    held: int = 0
+    checkouts: list[Path] = field(default_factory=list)
+
+
+class _Count:
+    """Who needs what, one model after the other.
+
+    Args:
+        sizes: of the objects on the disk, in bytes.
+    """
+
+    def __init__(self, sizes: Mapping[bytes, int]) -> None:
+        self._sizes = sizes
+        self._owner: dict[bytes, int] = {}
+        self._totals: list[_Totals] = []
+        self.logical = 0
+
+    def take(self, number: int, reach: Reach) -> None:
+        """Count what a model needs."""
+        stored = 0
+        for oid in reach.objects:
+            size = self._sizes.get(oid)
+            if size is not None:
+                stored += size
+                self._owner[oid] = _SHARED if oid in self._owner else number
+        self._totals.append(_Totals(reach.logical_bytes, stored))
+        self.logical += reach.logical_bytes
+
+    def hold(self, held: Mapping[Path, Iterable[bytes]]) -> None:
+        """Count what models have for themselves, and what of that checkouts need."""
+        for oid, number in self._owner.items():
+            if number != _SHARED:
+                self._totals[number].exclusive += self._sizes[oid]
+        counted: set[bytes] = set()
+        for root, needed in held.items():
+            owned = [oid for oid in needed if self._owner.get(oid, _SHARED) != _SHARED]
+            for number in {self._owner[oid] for oid in owned}:
+                self._totals[number].checkouts.append(root)
+            for oid in owned:
+                if oid not in counted:
+                    self._totals[self._owner[oid]].held += self._sizes[oid]
+            counted.update(owned)
+
+    def usage(self, number: int, stub: str) -> ModelUsage:
+        found = self._totals[number]
+        shared = found.stored - found.exclusive
+        frees = found.exclusive - found.held
+        return ModelUsage(
+            stub, found.logical, found.exclusive, shared, frees, tuple(found.checkouts)
+        )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from zoostore.digest import Oid
-from zoostore.ops.on_disk import Standing
+from zoostore.ops.graph import Graph
 from zoostore.ops.reach import Reach
 from zoostore.ops.roots import Roots
 from zoostore.store.objectstore import ObjectStore
@@ -40,19 +40,19 @@ class Fit(NamedTuple):
 
 
 def choose_evicted(
-    store: ObjectStore, roots: Roots, objects: Mapping[Oid, Standing], max_size: int
+    store: ObjectStore, graph: Graph, roots: Roots, sizes: Mapping[bytes, int], max_size: int
 ) -> Fit:
     """Choose models whose going makes what is kept fit a size in bytes."""
-    needs = {stub: _needs_of(store, roots, stub) for stub in roots.names}
+    needs = {stub: _needs_of(graph, roots, stub) for stub in roots.names}
     owners = Counter(oid for needed in needs.values() for oid in needed)
-    owners.update(_checked_out(store, roots))
-    kept = sum(objects[oid].size for oid in owners if oid in objects)
+    owners.update(_checked_out(graph, roots))
+    kept = sum(sizes[oid] for oid in owners if oid in sizes)
     evicted = []
     for used, stub in sorted(_candidates(store, roots)):
         if kept <= max_size:
             break
-        alone = [oid for oid in needs[stub] if owners[oid] == 1 and oid in objects]
-        freed = sum(objects[oid].size for oid in alone)
+        alone = [oid for oid in needs[stub] if owners[oid] == 1 and oid in sizes]
+        freed = sum(sizes[oid] for oid in alone)
         if freed:
             owners.subtract(needs[stub])
             kept -= freed
@@ -60,8 +60,8 @@ def choose_evicted(
     return Fit(tuple(evicted), max(kept - max_size, 0))
 
 
-def _needs_of(store: ObjectStore, roots: Roots, stub: str) -> set[Oid]:
-    reach = Reach(store)
+def _needs_of(graph: Graph, roots: Roots, stub: str) -> set[bytes]:
+    reach = Reach(graph)
     found = roots.names[stub]
     reach.add_lines([*found.lines, *found.lately])
     for snapshot in found.alone:
@@ -69,10 +69,10 @@ def _needs_of(store: ObjectStore, roots: Roots, stub: str) -> set[Oid]:
     return reach.objects
 
 
-def _checked_out(store: ObjectStore, roots: Roots) -> set[Oid]:
-    reach = Reach(store)
+def _checked_out(graph: Graph, roots: Roots) -> set[bytes]:
+    reach = Reach(graph)
     for snapshot in roots.checked_out():
-        if store.has(snapshot):
+        if graph.has_snapshot(snapshot):
             reach.add(snapshot)
     return reach.objects
 

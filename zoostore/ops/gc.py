@@ -15,11 +15,12 @@ from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UnknownStub
 from zoostore.files.claim import SUFFIX, claim
 from zoostore.ops.evicting import Evicted, Fit, choose_evicted
+from zoostore.ops.graph import Graph
 from zoostore.ops.leftovers import Leftover, find_leftovers, remove_leftovers
 from zoostore.ops.names import remove
 from zoostore.ops.on_disk import OnDisk, on_disk
 from zoostore.ops.reach import Reach
-from zoostore.ops.roots import Earlier, Roots, find_roots, roots_since
+from zoostore.ops.roots import Roots, find_roots, roots_since
 from zoostore.store.in_flight import oldest_work
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.sweeping import Revived, sweep_loose, sweep_packs
@@ -124,9 +125,10 @@ def gc(store: ObjectStore, options: Options, now: float, *, dry_run: bool) -> Co
 class _Plan:
     roots: Roots
     disk: OnDisk
-    kept: set[Oid]
-    dead: dict[Oid, Why]
-    waiting: dict[Oid, Why]
+    graph: Graph
+    kept: set[bytes]
+    dead: dict[bytes, Why]
+    waiting: dict[bytes, Why]
     fit: Fit
     leftovers: list[Leftover] = field(default_factory=list)
 
@@ -137,8 +139,8 @@ class _Plan:
             dry_run,
             removed,
             bytes_removed,
-            len(self.disk.objects) - removed,
-            self._bytes(self.disk.objects) - bytes_removed,
+            len(self.disk.sizes) - removed,
+            self._bytes(self.disk.sizes) - bytes_removed,
             self._tally(self.dead),
             self._tally(self.waiting),
             self.fit.evicted,
@@ -146,13 +148,13 @@ class _Plan:
             tuple(self.leftovers),
         )
 
-    def _bytes(self, oids: Iterable[Oid]) -> int:
-        return sum(self.disk.objects[oid].size for oid in oids)
+    def _bytes(self, oids: Iterable[bytes]) -> int:
+        return sum(self.disk.sizes[oid] for oid in oids)
 
-    def _tally(self, oids: Mapping[Oid, Why]) -> tuple[Garbage, ...]:
+    def _tally(self, oids: Mapping[bytes, Why]) -> tuple[Garbage, ...]:
         found: dict[Why, list[int]] = {}
         for oid, why in oids.items():
-            found.setdefault(why, []).append(self.disk.objects[oid].size)
+            found.setdefault(why, []).append(self.disk.sizes[oid])
         return tuple(Garbage(why, len(sizes), sum(sizes)) for why, sizes in found.items())
 
 
@@ -165,69 +167,74 @@ def _plan(store: ObjectStore, options: Options, now: float) -> _Plan:
 
     roots = find()
     disk = on_disk(store.layout)
+    graph = Graph(store.without_mending(), disk)
     fit = Fit((), 0)
     if options.max_size is not None:
-        fit = choose_evicted(store, roots, disk.objects, options.max_size)
+        fit = choose_evicted(store, graph, roots, disk.sizes, options.max_size)
         roots = find([model.stub for model in fit.evicted])
-    kept, lately = _mark(store, roots)
-    plan = _Plan(roots, disk, kept | lately.keys(), {}, dict(lately), fit)
-    plan.waiting = {oid: why for oid, why in lately.items() if oid in disk.objects}
+    kept = _mark(graph, roots)
+    lately = _mark_lately(graph, roots, kept)
+    plan = _Plan(roots, disk, graph, kept | lately.keys(), {}, {}, fit)
+    plan.waiting = {oid: why for oid, why in lately.items() if oid in disk.sizes}
     _sort_out(store, plan, options.grace, now)
     plan.leftovers = find_leftovers(store, plan.kept, **limits)
     return plan
 
 
-def _mark(store: ObjectStore, roots: Roots) -> tuple[set[Oid], dict[Oid, Why]]:
-    """What is kept for good, and what is kept because a name led to it until lately."""
-    kept = Reach(store)
+def _mark(graph: Graph, roots: Roots) -> set[bytes]:
+    """What is kept for good."""
+    kept = Reach(graph)
     for found in roots.names.values():
         kept.add_lines(found.lines)
         for snapshot in found.alone:
             kept.add(snapshot)
     for snapshot in roots.checked_out():
-        if store.location(snapshot) is not None:
+        if graph.has_snapshot(snapshot):
             kept.add(snapshot)
-    lately: dict[Oid, Why] = {}
+    return kept.objects
+
+
+def _mark_lately(graph: Graph, roots: Roots, kept: set[bytes]) -> dict[bytes, Why]:
+    """What is kept because a name led to it until lately."""
+    lately: dict[bytes, Why] = {}
     for stub, found in roots.names.items():
         for snapshot in found.lately:
-            if store.location(snapshot) is not None:
-                reach = Reach(store)
+            if snapshot not in kept and graph.has_snapshot(snapshot):
+                reach = Reach(graph, known=kept)
                 reach.add_lines([snapshot])
-                why = Why(MOVED, stub, snapshot)
-                lately |= dict.fromkeys(reach.objects - kept.objects, why)
-    return kept.objects, lately
+                lately |= dict.fromkeys(reach.objects, Why(MOVED, stub, snapshot))
+    return lately
 
 
 def _sort_out(store: ObjectStore, plan: _Plan, grace: float, now: float) -> None:
     """Say of each object on the disk that is not kept why it goes, or not yet."""
+    left = plan.disk.sizes.keys() - plan.kept
+    if not left:
+        return
     begun = oldest_work(store.layout, now)
-    for oid, why in _garbage(store, plan):
-        changed = plan.disk.objects[oid].changed
-        if changed >= begun:
+    changed = plan.disk.changed(left)
+    for oid, why in _explained(plan, left):
+        if changed[oid] >= begun:
             plan.waiting[oid] = Why(IN_WORK)
-        elif why.reason == UNFINISHED and now - changed < grace:
+        elif why.reason == UNFINISHED and now - changed[oid] < grace:
             plan.waiting[oid] = why
         else:
             plan.dead[oid] = why
 
 
-def _garbage(store: ObjectStore, plan: _Plan) -> Iterator[tuple[Oid, Why]]:
-    left = plan.disk.objects.keys() - plan.kept
-    for earlier in [*plan.roots.gone, *plan.roots.let_go()] if left else ():
+def _explained(plan: _Plan, left: set[bytes]) -> Iterator[tuple[bytes, Why]]:
+    """Why objects are here that nothing needs: what led to them, as far as that can be told."""
+    explained = set(plan.kept)
+    for earlier in [*plan.roots.gone, *plan.roots.let_go()]:
+        if earlier.snapshot not in left or earlier.snapshot in explained:
+            continue
+        reach = Reach(plan.graph, strict=False, known=explained)
+        reach.add_lines([earlier.snapshot])
         reason = REMOVED if earlier.was_removed else MOVED
-        for snapshot, needed in _needed_once(store, earlier):
-            for oid in needed & left:
-                yield oid, Why(reason, earlier.stub, snapshot, earlier.since)
-            left -= needed
-    for oid in left:
-        yield oid, Why(UNFINISHED)
-
-
-def _needed_once(store: ObjectStore, earlier: Earlier) -> Iterator[tuple[Oid, set[Oid]]]:
-    """What a snapshot and those it follows need, as far as it can be told: parts may be gone."""
-    line = Reach(store, strict=False)
-    line.add_lines([earlier.snapshot])
-    yield earlier.snapshot, line.objects
+        why = Why(reason, earlier.stub, earlier.snapshot, earlier.since)
+        yield from ((oid, why) for oid in reach.objects & left)
+        explained |= reach.objects
+    yield from ((oid, Why(UNFINISHED)) for oid in left - explained)
 
 
 def _apply(store: ObjectStore, options: Options, now: float) -> Collected:
@@ -269,13 +276,10 @@ def _evict(store: ObjectStore, stub: str, now: float) -> None:
 
 def _revived(store: ObjectStore, plan: _Plan) -> Revived:
     """What names and checkouts have come to lead to since the plan was made."""
-    store = store.without_mending()  # it is asked for within a transaction
 
-    def revived() -> Collection[Oid]:
-        reach = Reach(store)
-        for snapshot in roots_since(store, plan.roots.end):
-            if snapshot not in plan.kept:
-                reach.add_lines([snapshot])
+    def revived() -> Collection[bytes]:
+        reach = Reach(plan.graph, known=plan.kept)
+        reach.add_lines(roots_since(store, plan.roots.end))
         return reach.objects
 
     return revived

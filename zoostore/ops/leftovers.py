@@ -39,7 +39,7 @@ class Leftover:
 
 
 def find_leftovers(
-    store: ObjectStore, kept: Collection[Oid], *, grace: float, now: float
+    store: ObjectStore, kept: Collection[bytes], *, grace: float, now: float
 ) -> list[Leftover]:
     """What can go besides objects.
 
@@ -85,7 +85,7 @@ def _abandoned(folder: Path, now: float) -> Iterator[Leftover]:
             yield _leftover(path, ABANDONED)
 
 
-def _unnamed(folder: Path, kept: Collection[Oid]) -> Iterator[Leftover]:
+def _unnamed(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
     for path in _listed(folder):
         if len(path.name) != OID_HEX:
             continue
@@ -97,7 +97,7 @@ def _unnamed(folder: Path, kept: Collection[Oid]) -> Iterator[Leftover]:
             yield _leftover(path, UNNAMED)
 
 
-def _records(folder: Path, kept: Collection[Oid]) -> Iterator[Leftover]:
+def _records(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
     for path in _listed(folder):
         if TrackingFile(path).snapshot() not in kept:
             yield _leftover(path, UNNAMED)

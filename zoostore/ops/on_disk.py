@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.store.derive import loose_files, pack_files, read_rows
 from zoostore.store.layout import Layout
-from zoostore.store.packs import PackReader
+from zoostore.store.packs import PackReader, RawRow, read_raw_rows
 from zoostore.store.records import ObjectKind
 from zoostore.store.sweeping import PackToSweep
 
+_INNER = (int(ObjectKind.TREE), int(ObjectKind.SNAPSHOT))
 
-class Standing(NamedTuple):
-    """An object on the disk.
 
-    Attributes:
-        size: in bytes.
-        changed: when its file last changed, in seconds since 1970-01-01 UTC. (The time of its
-            status, which nobody can set: a file that was adopted has its owner's time.)
-    """
-
-    size: int
+class _Pack(NamedTuple):
+    name: Oid
+    path: Path
     changed: float
 
 
@@ -33,24 +29,42 @@ class OnDisk:
     """All objects but tables of aliases, which are about objects and none that a model needs.
 
     Attributes:
-        objects: each that stands somewhere, once.
-        loose: those that have a file of their own.
-        packs: all packs, with their rows; nothing in them is dead yet.
+        sizes: of each object that stands somewhere, in bytes.
+        snapshots: how many of them are snapshots.
+        inner: the rows of the trees and the snapshots in each pack.
     """
 
-    objects: dict[Oid, Standing] = field(default_factory=dict)
-    loose: list[Oid] = field(default_factory=list)
-    packs: list[PackToSweep] = field(default_factory=list)
+    sizes: dict[bytes, int] = field(default_factory=dict)
+    snapshots: int = 0
+    inner: list[tuple[Path, list[RawRow]]] = field(default_factory=list)
+    _loose: dict[bytes, float] = field(default_factory=dict)
+    _packs: list[_Pack] = field(default_factory=list)
 
-    def loose_among(self, dead: set[Oid]) -> list[Oid]:
-        return [oid for oid in self.loose if oid in dead]
+    def changed(self, oids: Collection[bytes]) -> dict[bytes, float]:
+        """When the files of some objects last changed, in seconds since 1970-01-01 UTC.
 
-    def packs_with(self, dead: set[Oid]) -> Iterator[PackToSweep]:
-        """The packs that hold something dead."""
-        for pack in self.packs:
-            found = frozenset(row.oid for row in pack.rows if row.oid in dead)
+        The time of a file's status is taken, which nobody can set: a file that was adopted has
+        its owner's time.
+        """
+        found: dict[bytes, float] = {}
+        for pack in self._packs:
+            with PackReader(pack.path) as reader:
+                found |= {row[0]: pack.changed for row in read_raw_rows(reader) if row[0] in oids}
+        found |= {oid: when for oid, when in self._loose.items() if oid in oids}
+        return found
+
+    def loose_among(self, dead: Collection[bytes]) -> list[Oid]:
+        """Those that have a file of their own."""
+        return [Oid(oid) for oid in self._loose if oid in dead]
+
+    def packs_with(self, dead: Collection[bytes]) -> Iterator[PackToSweep]:
+        """The packs that hold some of them."""
+        for pack in self._packs:
+            with PackReader(pack.path) as reader:
+                rows = read_rows(reader)
+            found = frozenset(row.oid for row in rows if row.oid in dead)
             if found:
-                yield PackToSweep(pack.name, pack.path, pack.rows, found)
+                yield PackToSweep(pack.name, pack.path, rows, found)
 
 
 def on_disk(layout: Layout) -> OnDisk:
@@ -60,16 +74,16 @@ def on_disk(layout: Layout) -> OnDisk:
         NewerFormat: a pack holds what only a later release knows.
     """
     found = OnDisk()
-    for oid, entry in loose_files(layout):
-        status = entry.stat(follow_symlinks=False)
-        found.loose.append(oid)
-        found.objects[oid] = Standing(status.st_size, status.st_ctime)
     for name, path in pack_files(layout):
         with PackReader(path) as pack:
-            changed = os.fstat(pack.fileno()).st_ctime
-            rows = tuple(read_rows(pack))
-        found.packs.append(PackToSweep(name, path, rows, frozenset()))
-        for row in rows:
-            if row.kind is not ObjectKind.ALIASES:
-                found.objects.setdefault(row.oid, Standing(row.stored, changed))
+            found._packs.append(_Pack(name, path, os.fstat(pack.fileno()).st_ctime))
+            rows = read_raw_rows(pack)
+        found.sizes |= {row[0]: row[4] for row in rows if row[1] != ObjectKind.ALIASES}
+        inner = [row for row in rows if row[1] in _INNER]
+        found.snapshots += sum(row[1] == ObjectKind.SNAPSHOT for row in inner)
+        found.inner.append((path, inner))
+    for oid, entry in loose_files(layout):
+        status = entry.stat(follow_symlinks=False)
+        found._loose[oid] = status.st_ctime
+        found.sizes[oid] = status.st_size
     return found

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from zoostore.digest import Oid
 from zoostore.errors import DamagedContent
-from zoostore.objects.tree import Kind
-from zoostore.ops.history import history
-from zoostore.store.objectstore import ObjectStore
+from zoostore.ops.graph import Graph
 
 
 class Reach:
@@ -17,51 +14,64 @@ class Reach:
 
     Args:
         strict: raise where nobody knows what a snapshot needs; otherwise that is passed over.
+        known: what need not be reached again.
 
     Attributes:
-        objects: what was reached so far.
+        objects: what was reached so far, and is not known.
         logical_bytes: what the snapshots among it would take as full copies.
     """
 
-    def __init__(self, store: ObjectStore, *, strict: bool = True) -> None:
-        self._store = store
+    def __init__(
+        self, graph: Graph, *, strict: bool = True, known: Collection[bytes] = frozenset()
+    ) -> None:
+        self._graph = graph
         self._strict = strict
-        self.objects: set[Oid] = set()
+        self._known = known
+        self.objects: set[bytes] = set()
         self.logical_bytes = 0
 
-    def add_lines(self, tips: Iterable[Oid]) -> None:
+    def add_lines(self, tips: Iterable[bytes]) -> None:
         """Reach snapshots and what they follow and is here. Raises what `add` raises."""
-        for tip in tips:
+        pending = list(tips)
+        while pending:
+            tip = pending.pop()
+            if tip in self.objects or tip in self._known:
+                continue
+            self.add(tip)
             with self._passing_over():
-                for oid, _ in history(self._store, tip):
-                    self.add(oid)
+                parents = self._graph.snapshot(tip).parents
+                pending += (parent for parent in parents if self._graph.has_snapshot(parent))
 
-    def add(self, snapshot: Oid) -> None:
+    def add(self, snapshot: bytes) -> None:
         """Reach a snapshot without what it follows.
 
         Raises:
             DamagedContent: it, or a tree of it, is missing or damaged: nobody knows what it needs.
         """
-        if snapshot not in self.objects:
-            with self._passing_over():
-                value = self._store.snapshot(snapshot)
-                self._add_tree(value.tree)
-                self.logical_bytes += value.size
-            self.objects.add(snapshot)
+        if snapshot in self.objects or snapshot in self._known:
+            return
+        with self._passing_over():
+            value = self._graph.snapshot(snapshot)
+            self._add_tree(value.tree)
+            self.logical_bytes += value.size
+        self.objects.add(snapshot)
 
-    def _add_tree(self, root: Oid) -> None:
+    def _add_tree(self, root: bytes) -> None:
         pending = [root]
+        objects, known = self.objects, self._known
         while pending:
             oid = pending.pop()
-            if oid in self.objects:
+            if oid in objects or oid in known:
                 continue
-            with self._passing_over():
-                for entry in self._store.tree(oid).values():
-                    if entry.kind is Kind.DIRECTORY:
-                        pending.append(entry.oid)
-                    elif entry.kind.is_file:
-                        self.objects.add(entry.oid)
-            self.objects.add(oid)
+            objects.add(oid)
+            try:
+                tree = self._graph.tree(oid)
+            except DamagedContent:
+                if self._strict:
+                    raise
+                continue
+            pending += tree.folders
+            objects.update(blob for blob in tree.blobs if blob not in known)
 
     @contextlib.contextmanager
     def _passing_over(self) -> Iterator[None]:

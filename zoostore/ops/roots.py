@@ -90,9 +90,10 @@ def find_roots(
         reading.read(change, end)
     gone = list(reading.gone)
     names = {}
+    tagged = store.names.all_tags()
     for stub, record in store.names.refs().items():
         earlier = reading.moved.get(stub, {})
-        tags = set(store.names.tags(stub).values())
+        tags = tagged.get(stub, set())
         if stub in without:
             tips = {record.snapshot, *tags, *earlier}
             gone += [Earlier(stub, tip, int(now), was_removed=True) for tip in tips]

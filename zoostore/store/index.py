@@ -138,6 +138,11 @@ class Reader:
             key[len(prefix) :].decode(): Oid(value) for key, value in self._items(_TAGS, prefix)
         }
 
+    def all_tags(self) -> Iterator[tuple[str, Oid]]:
+        """Every name with what a tag of it leads to."""
+        for key, value in self._items(_TAGS):
+            yield key.partition(b"\0")[0].decode(), Oid(value)
+
     def alias(self, digest: Digest) -> Oid | None:
         """The oid of the content that is known to have this digest; it need not be here."""
         value = self._get(_ALIASES, _alias_key(digest))

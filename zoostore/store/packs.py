@@ -14,12 +14,11 @@ read from its beginning.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
@@ -118,6 +117,10 @@ def _pack_row(row: Packed) -> bytes:
     return ROW.pack(row.oid, row.kind, row.encoding, row.offset, row.stored, row.size)
 
 
+RawRow: TypeAlias = tuple[bytes, int, int, int, int, int]
+"""A row as it stands in a table: oid, kind, encoding, offset, stored, size."""
+
+
 class Table(NamedTuple):
     """The footer of a pack, decoded; `offset` and `length` say where the table is."""
 
@@ -148,25 +151,45 @@ def decode_table(table: Table, data: bytes) -> list[Packed]:
         MalformedObject: the bytes are not the table that the footer promised.
         NewerFormat: an object is of a kind or in an encoding of a later release.
     """
+    return [
+        Packed(Oid(oid), _KINDS[kind], encoding, offset, stored, size)
+        for oid, kind, encoding, offset, stored, size in decode_raw_table(table, data)
+    ]
+
+
+def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
+    """The same as bare tuples, for who looks at a million of them."""
     if len(data) != table.length or hash_bytes(data) != table.checksum:
         raise MalformedObject("A pack's table is damaged.")
-    rows = [_decode_row(values, table.offset) for values in ROW.iter_unpack(data)]
-    for before, after in itertools.pairwise(rows):
-        if before.oid >= after.oid:
+    rows = list(ROW.iter_unpack(data))
+    before = b""
+    for oid, kind, encoding, offset, stored, size in rows:
+        if encoding != RAW or kind not in _KINDS:
+            raise NewerFormat(
+                f"A pack holds an object of kind {kind} in encoding {encoding}, which this "
+                "zoostore does not know.",
+            )
+        if offset + stored > table.offset or stored != size:
+            raise MalformedObject("A pack's table points outside the pack.")
+        if before >= oid:
             raise MalformedObject("A pack's table is out of order.")
+        before = oid
     return rows
 
 
-def _decode_row(values: tuple[bytes, int, int, int, int, int], end: int) -> Packed:
-    oid, kind, encoding, offset, stored, size = values
-    if encoding != RAW or kind not in ObjectKind._value2member_map_:
-        raise NewerFormat(
-            f"A pack holds an object of kind {kind} in encoding {encoding}, which this zoostore "
-            "does not know.",
-        )
-    if offset + stored > end or stored != size:
-        raise MalformedObject("A pack's table points outside the pack.")
-    return Packed(Oid(oid), ObjectKind(kind), encoding, offset, stored, size)
+_KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
+
+
+def read_raw_rows(pack: PackReader) -> Sequence[RawRow]:
+    """What a pack's table says, or, where that cannot be read, what the records say.
+
+    Raises:
+        NewerFormat: the pack holds what only a later release knows.
+    """
+    try:
+        return pack.raw_table()
+    except MalformedObject:
+        return list(pack.salvage())
 
 
 class PackReader:
@@ -200,9 +223,17 @@ class PackReader:
 
     def table(self) -> list[Packed]:
         """The rows of the table. Raises what `decode_footer` and `decode_table` raise."""
-        size = self.status().st_size
-        table = decode_footer(self.read(max(size - FOOTER.size, 0), FOOTER.size), size)
+        table = self._footer()
         return decode_table(table, self.read(table.offset, table.length))
+
+    def raw_table(self) -> list[RawRow]:
+        """The same as bare tuples."""
+        table = self._footer()
+        return decode_raw_table(table, self.read(table.offset, table.length))
+
+    def _footer(self) -> Table:
+        size = self.status().st_size
+        return decode_footer(self.read(max(size - FOOTER.size, 0), FOOTER.size), size)
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; fewer where the file ends before."""

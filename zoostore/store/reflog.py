@@ -21,14 +21,18 @@ reported as done, and is no damage.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
 from zoostore.store.records import Position, RefChange
+
+if TYPE_CHECKING:
+    import json
 
 _CHECK_DIGITS = 16
 _TORN = b" torn"
@@ -73,7 +77,7 @@ def decode_change(line: bytes) -> RefChange | None:
     import json  # only to read or write lines: most commands do neither
 
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode("ascii"))
         check = value.pop("check")
         if check != _check_of(value):
             return None
@@ -84,10 +88,15 @@ def decode_change(line: bytes) -> RefChange | None:
         return None
 
 
-def _canonical(value: dict[str, object]) -> bytes:
+@functools.cache
+def _encoder() -> json.JSONEncoder:
     import json
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def _canonical(value: dict[str, object]) -> bytes:
+    return _encoder().encode(value).encode("ascii")
 
 
 def _check_of(value: dict[str, object]) -> str:

@@ -25,7 +25,7 @@ from zoostore.store.names import Names
 from zoostore.store.packs import PackReader, PackWriter, check_object
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
-Revived = Callable[[], Collection[Oid]]
+Revived = Callable[[], Collection[bytes]]
 """What a name leads to by now, that none led to when it was said that it can go."""
 
 _FILES_AT_A_TIME = 256

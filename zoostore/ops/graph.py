@@ -1,0 +1,98 @@
+"""The graph: which objects refer to which, read from the packs in the order in which they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zoostore.digest import Oid
+from zoostore.errors import MissingObject, ZooError
+from zoostore.objects.references import (
+    SnapshotReferences,
+    TreeReferences,
+    snapshot_references,
+    tree_references,
+)
+from zoostore.ops.on_disk import OnDisk
+from zoostore.store.objectstore import ObjectStore
+from zoostore.store.packs import PackReader, RawRow, oid_of
+from zoostore.store.records import ObjectKind
+
+_BLOCK_BYTES = 1 << 20
+"""So far apart may two objects be to be read at once."""
+
+
+class Graph:
+    """The trees and the snapshots of a store, and what each refers to.
+
+    Every one is hashed as it is read; what is damaged is not in the graph.
+
+    Args:
+        store: is asked for what is not in its own packs.
+        disk: what stands in those.
+    """
+
+    def __init__(self, store: ObjectStore, disk: OnDisk) -> None:
+        self._store = store
+        self._trees: dict[bytes, TreeReferences] = {}
+        self._snapshots: dict[bytes, SnapshotReferences] = {}
+        for path, rows in disk.inner:
+            with PackReader(path) as pack:
+                self._read(pack, rows)
+
+    def _read(self, pack: PackReader, rows: list[RawRow]) -> None:
+        for row, data in _contents(pack, sorted(rows, key=_offset)):
+            oid, kind = row[0], row[1]
+            if oid_of(ObjectKind(kind), data) != oid:
+                continue
+            try:
+                if kind == ObjectKind.TREE:
+                    self._trees[oid] = tree_references(data)
+                else:
+                    self._snapshots[oid] = snapshot_references(data)
+            except ZooError:  # what nobody can read is as good as damaged
+                continue
+
+    def tree(self, oid: bytes) -> TreeReferences:
+        """What a tree refers to.
+
+        Raises:
+            DamagedContent: it is missing, or damaged.
+        """
+        found = self._trees.get(oid)
+        if found is None:
+            data = self._store.read_packed(Oid(oid), ObjectKind.TREE)
+            found = self._trees[oid] = tree_references(data)
+        return found
+
+    def snapshot(self, oid: bytes) -> SnapshotReferences:
+        """What a snapshot refers to. Raises what `tree` raises."""
+        found = self._snapshots.get(oid)
+        if found is None:
+            data = self._store.read_packed(Oid(oid), ObjectKind.SNAPSHOT)
+            found = self._snapshots[oid] = snapshot_references(data)
+        return found
+
+    def has_snapshot(self, oid: bytes) -> bool:
+        """Whether a snapshot is here; one that is missing may be so for good reasons."""
+        if oid in self._snapshots:
+            return True
+        try:
+            self.snapshot(oid)
+        except MissingObject:
+            return False
+        return True
+
+
+def _offset(row: RawRow) -> int:
+    return row[3]
+
+
+def _contents(pack: PackReader, rows: list[RawRow]) -> Iterator[tuple[RawRow, bytes]]:
+    """What some rows of a pack hold, in the order of their offsets, read in large blocks."""
+    block, start = b"", 0
+    for row in rows:
+        offset, stored = row[3], row[4]
+        if offset + stored > start + len(block):
+            start = offset
+            block = pack.read(start, max(stored, _BLOCK_BYTES))
+        yield row, block[offset - start : offset - start + stored]
