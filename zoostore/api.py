@@ -663,20 +663,26 @@ class Store:
             names = [self._find(stub).stub for stub in stubs]
             return du(self._opened(), names, time.time())
 
-    def verify(self, stubs: Iterable[str] = ()) -> Verified:
+    def verify(self, stubs: Iterable[str] = (), *, threads: int | None = None) -> Verified:
         """Read everything again, or what some models need, and say what is damaged or missing.
 
-        Nothing is changed but what the index believes: after a finding, every object is
-        looked at again before it is used, so that what is damaged is found and replaced.
+        Nothing is changed but what the index believes: what was found damaged is looked at again
+        before it is used, and so replaced.
+
+        Args:
+            threads: how many read at a time; None: one for each core, eight at most.
+
+        Raises:
+            UsageError: that many threads make no sense.
         """
+        from zoostore.errors import UsageError
         from zoostore.ops.verify import verify
 
+        if threads is not None and threads < 1:
+            raise UsageError("verify needs at least one thread.")
         with errors_named():
             names = [self._find(stub).stub for stub in stubs]
-            found = verify(self._opened(), names, self._progress)
-            if not found.is_clean and not self._opened().names.read_only:
-                self._opened().distrust_all()
-            return found
+            return verify(self._opened(), names, self._progress, threads)
 
     # Publishing, and remotes
 

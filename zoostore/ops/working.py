@@ -68,6 +68,10 @@ class WorkingDirectory:
     def is_checkout(self) -> bool:
         return self._state.is_file()
 
+    def has_records(self) -> bool:
+        """Whether there is a record of what was laid out, of whatever snapshot."""
+        return self._tracking.snapshot() is not None
+
     def state(self) -> CheckoutState:
         """What the checkout knows of itself.
 
