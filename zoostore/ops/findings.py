@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoostore.digest import Oid
+from zoostore.digest import OID_HEX, Digest, Oid
 from zoostore.store.causes import UNKNOWN
 
 
@@ -44,9 +44,10 @@ class Report:
         causes, models, paths, files: of what was found, as in `Finding`.
         loose: damaged objects that have a file of their own.
         packs: damaged packs, by name.
-        unknown: objects and packs that the index does not know.
         index_is_wrong: whether the index says what the disk does not, and must be made anew.
-        checkouts: directories whose records are damaged.
+        checkouts: directories that have a damaged record, which is this.
+        links: links in checkouts that do not lead to their objects, which are these.
+        wrong_aliases: what tables of aliases say that is not so.
     """
 
     objects: int = 0
@@ -61,7 +62,9 @@ class Report:
     loose: set[Oid] = field(default_factory=set)
     packs: set[Oid] = field(default_factory=set)
     index_is_wrong: bool = False
-    checkouts: list[Path] = field(default_factory=list)
+    checkouts: dict[Path, Path] = field(default_factory=dict)
+    links: dict[Path, Oid] = field(default_factory=dict)
+    wrong_aliases: set[tuple[Oid, Digest]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -111,10 +114,11 @@ class Report:
 
     def forget_what_has_copies(self) -> None:
         """A damaged copy of an object that is intact elsewhere harms nobody."""
-        copies = [what for what in self.damaged if _oid(what) in self.intact]
+        copies = [what for what in self.damaged if is_oid(what) and Oid.parse(what) in self.intact]
         for what in copies:
             del self.damaged[what]
 
 
-def _oid(what: str) -> Oid | None:
-    return Oid.parse(what) if len(what) == 64 and "/" not in what else None
+def is_oid(what: str) -> bool:
+    """Whether what was found is an object, and no file or digest."""
+    return len(what) == OID_HEX and what.isalnum()

@@ -74,9 +74,11 @@ def survey(
     report = Report()
     names = stubs or list(store.names.refs())
     only = needed_objects(store, names) if stubs else None
-    progress.begin("verifying", _bytes_to_read(store, only))
+    total = _bytes_to_read(store, only)
+    progress.begin("verifying", total)
     try:
-        tables = verify_objects(store, only, threads or default_threads(), report, progress)
+        count = threads or default_threads()
+        tables = verify_objects(store, only, total, count, report, progress)
         verify_models(store, names, report)
         report.forget_what_has_copies()
         if not stubs:

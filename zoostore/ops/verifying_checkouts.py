@@ -42,7 +42,7 @@ def _inodes(layout: Layout, report: Report) -> Iterator[tuple[Inode, Oid]]:
 
 def _damage(working: WorkingDirectory, path: Path, reason: str, report: Report) -> None:
     report.damage(str(path), reason)
-    report.checkouts.append(working.root)
+    report.checkouts[working.root] = path
 
 
 def _verify_checkout(
@@ -94,12 +94,13 @@ def _verify_link(store: ObjectStore, file: Path, tracked: Tracked, report: Repor
     """A link that stands for an object must lead to it; another is the user's own."""
     what, oid = str(tracked.entry.oid), tracked.entry.oid
     target = os.readlink(file)
-    if os.path.abspath(target) == os.path.abspath(store.layout.loose(oid)):
-        if what in report.damaged or what in report.missing:
-            report.files.setdefault(what, []).append(str(file))
-        elif not os.path.exists(file):
-            report.lack(str(file), f"it leads to {target}, which is not there")
-    elif not os.path.exists(file):
+    is_right = os.path.abspath(target) == os.path.abspath(store.layout.loose(oid))
+    if is_right and (what in report.damaged or what in report.missing):
+        report.files.setdefault(what, []).append(str(file))
+        return
+    if not os.path.exists(file):
         report.lack(str(file), f"it leads to {target}, which is not there; expected {oid}")
+        report.links[file] = oid
     elif Path(target).is_relative_to(store.layout.objects):
         report.damage(str(file), f"it leads to {target}, which is another object than {oid}")
+        report.links[file] = oid

@@ -24,8 +24,8 @@ from zoostore.store.packs import PackReader, check_object
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
 _MOST_THREADS = 8
-_ONE_BY_ONE = 64 << 20
-"""Files of at least so many bytes are read one after the other, each hashed by all threads."""
+_WORTH_SHARING = 16 << 20
+"""A file of fewer bytes is never hashed by several threads."""
 
 _AHEAD = 4
 """So many pieces of work wait for each thread, so that none has to."""
@@ -48,7 +48,7 @@ class _Objects:
     aliases: Aliases
     report: Report
     progress: Progress
-    threads: int
+    share: int
     large: list[tuple[Oid, Path]] = field(default_factory=list)
 
     def is_wanted(self, oid: Oid) -> bool:
@@ -58,6 +58,7 @@ class _Objects:
 def verify_objects(
     store: ObjectStore,
     only: set[Oid] | None,
+    total: int,
     threads: int,
     report: Report,
     progress: Progress,
@@ -66,15 +67,17 @@ def verify_objects(
 
     Args:
         only: read these alone; None: all.
+        total: about how many bytes that is.
         threads: how many read at a time.
 
     Returns:
         What the tables of aliases say.
     """
     aliases = read_aliases(store)
-    objects = _Objects(store, only, aliases, report, progress, threads)
-    work = _work(objects)
-    for _ in _on_threads(work, threads):
+    # A file that is more than one thread's share is hashed by all of them, after the others.
+    share = max(total // threads, _WORTH_SHARING)
+    objects = _Objects(store, only, aliases, report, progress, share)
+    for _ in _on_threads(_work(objects), threads):
         pass
     for oid, path in objects.large:
         _verify_loose(objects, oid, path, threads)
@@ -98,7 +101,7 @@ def _work(objects: _Objects) -> Iterator[Callable[[], None]]:
         if not objects.is_wanted(oid):
             continue
         path = Path(entry.path)
-        if entry.stat(follow_symlinks=False).st_size >= _ONE_BY_ONE and objects.threads > 1:
+        if entry.stat(follow_symlinks=False).st_size >= objects.share:
             objects.large.append((oid, path))
         else:
             yield lambda oid=oid, path=path: _verify_loose(objects, oid, path, 1)  # type: ignore[misc]
@@ -160,6 +163,8 @@ def _check_aliases(
         got = digests.get(digest.algorithm)
         if got != digest:
             report.damage(str(digest), f"a table of aliases says that {oid} has it; it has {got}")
+            with report.lock:
+                report.wrong_aliases.add((oid, digest))
 
 
 def _verify_pack(objects: _Objects, name: Oid, path: Path) -> None:

@@ -110,6 +110,10 @@ class WorkingDirectory:
         """Remember a snapshot and what was laid out of it."""
         self.folder.mkdir(exist_ok=True)
         self.record_paths(state.snapshot, paths)
+        self.record_state(state)
+
+    def record_state(self, state: CheckoutState) -> None:
+        """Remember a snapshot, of which is recorded already what was laid out, or not at all."""
         value = {"format": FORMAT, **asdict(state)}
         replace_durably(self._state, json.dumps(value, sort_keys=True, indent=1).encode())
 

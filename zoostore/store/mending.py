@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
-from zoostore.files.staging import Staging, fsync_directory, publish, random_name
+from zoostore.files.staging import Staging, fsync_directory, publish, random_name, replace_durably
 from zoostore.store.derive import pack_files, read_rows
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
@@ -23,6 +23,12 @@ def set_aside(layout: Layout, path: Path, name: str) -> Path:
     aside = layout.quarantine / f"{name}.{random_name(4)}"
     os.replace(path, aside)
     return aside
+
+
+def write_aside(layout: Layout, name: str, data: bytes) -> None:
+    """Keep the content of an object in the quarantine folder."""
+    layout.quarantine.mkdir(exist_ok=True)
+    replace_durably(layout.quarantine / f"{name}.{random_name(4)}", data)
 
 
 def intact_record(layout: Layout, record: PackRecord) -> PackRecord | None:

@@ -176,13 +176,14 @@ def _print_paths(what: str, paths: Iterable[str], colour: str) -> None:
         line(f"{emphasised(what.ljust(9), colour)}  {printable(path)}")
 
 
-def print_findings(what: str, findings: Iterable[Finding]) -> None:
+def print_findings(what: str, findings: Iterable[Finding], colour: str = "red") -> None:
     """A line for each thing that is not as it should be."""
     for finding in findings:
-        needed = f" (needed by {', '.join(finding.models)})" if finding.models else ""
+        as_paths = f" as {', '.join(finding.paths)}" if finding.paths else ""
+        needed = f" (needed by {', '.join(finding.models)}{as_paths})" if finding.models else ""
         as_files = f" (is {', '.join(finding.files)})" if finding.files else ""
         said = printable(f"{finding.what}: {finding.reason}{needed}{as_files}")
-        line(f"{emphasised(what, 'red')}  {said}")
+        line(f"{emphasised(what, colour)}  {said}")
 
 
 def findings_as_json(findings: Iterable[Finding]) -> list[dict[str, object]]:
