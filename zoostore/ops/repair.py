@@ -114,7 +114,7 @@ def repair(
     work.regain(names)
     dropped = tuple(work.drop(names)) if drop else ()
     work.repair_checkouts()
-    return _outcome(work, damaged, dropped, restored)
+    return _outcome(work, names, damaged, dropped, restored)
 
 
 @dataclass
@@ -241,6 +241,7 @@ def _dropped(change: RefChange) -> Dropped:
 
 def _outcome(
     work: _Repair,
+    names: Sequence[str],
     damaged: tuple[Finding, ...],
     dropped: tuple[Dropped, ...],
     restored: tuple[str, ...],
@@ -253,7 +254,20 @@ def _outcome(
         for finding in damaged
         if finding.what in still
     )
+    missing += tuple(_lost_beside(work, names, damaged))
     return Repaired(False, damaged, repaired, missing, dropped, restored)
+
+
+def _lost_beside(
+    work: _Repair, names: Sequence[str], damaged: Sequence[Finding]
+) -> Iterator[Finding]:
+    """What names lack that were not known when it was verified."""
+    known = {finding.what for finding in damaged}
+    for name in names:
+        for oid in lost_structure(work.store, sorted(tips_of(work.store, name))):
+            if str(oid) not in known:
+                known.add(str(oid))
+                yield Finding(str(oid), f"{name} needs it, and it is not in the store", (name,))
 
 
 def _still_lost(work: _Repair) -> set[str]:

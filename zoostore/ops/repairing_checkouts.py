@@ -13,7 +13,8 @@ from zoostore.files.links import COPY, HARDLINK, SYMLINK, symlink
 from zoostore.files.staging import random_name
 from zoostore.ops.known_checkouts import KnownCheckout, known_checkouts
 from zoostore.ops.status import compare, tracking_of
-from zoostore.ops.tracking import Tracked, TrackingFile
+from zoostore.ops.tracking import Tracked
+from zoostore.ops.verifying_checkouts import why_unbelievable
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
@@ -28,11 +29,9 @@ def repair_checkout(store: ObjectStore, root: Path) -> bool:
         return False
     working = WorkingDirectory(root)
     try:
-        try:
-            state = working.state()
-        except ZooError:
-            state = _state_of(store, working, known)
-            working.record_state(state)
+        if why_unbelievable(store, working):
+            working.record_state(_state_of(store, working, known))
+        state = working.state()
         tracking = tracking_of(store, working)
         working.record_paths(state.snapshot, {**tracking.paths, **compare(root, tracking).clean})
     except (OSError, ZooError):
@@ -59,7 +58,7 @@ def repair_link(store: ObjectStore, file: Path, oid: Oid) -> bool:
 
 def _state_of(store: ObjectStore, working: WorkingDirectory, known: KnownCheckout) -> CheckoutState:
     """What a checkout says of itself, from what was laid out in it and what the store noted."""
-    snapshot = TrackingFile(working.folder).snapshot() or min(known.snapshots)
+    snapshot = working.recorded() or min(known.snapshots)
     tracking = working.tracking(str(snapshot))
     paths = tracking.paths if tracking else {}
     stubs = [stub for stub, record in store.names.refs().items() if record.snapshot == snapshot]

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoostore.digest import Oid
 from zoostore.errors import NotACheckout, ZooError
 from zoostore.ops.findings import Report
-from zoostore.ops.known_checkouts import known_checkouts
+from zoostore.ops.known_checkouts import is_of, known_checkouts
 from zoostore.ops.tracking import Tracked
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.layout import Layout
@@ -24,10 +24,32 @@ def verify_checkouts(store: ObjectStore, report: Report) -> None:
     damaged = dict(_inodes(store.layout, report))
     for checkout in known_checkouts(store):
         working = WorkingDirectory(checkout.root)
-        if checkout.is_there:
+        why = why_unbelievable(store, working)
+        if why:
+            report.damage(str(working.folder / "checkout.json"), why)
+            report.checkouts[working.root] = working.folder / "checkout.json"
+        elif checkout.is_there:
             _verify_checkout(store, working, damaged, report)
-        elif working.has_records() and not working.is_checkout():
-            _damage(working, working.folder / "checkout.json", "it is gone", report)
+
+
+def why_unbelievable(store: ObjectStore, working: WorkingDirectory) -> str:
+    """What is wrong with what a directory that was checked out to says of itself, or nothing.
+
+    One that is no checkout any more, or one of another store, says nothing.
+    """
+    recorded = working.recorded()
+    try:
+        state = working.state()
+    except NotACheckout:
+        return "it is gone" if recorded is not None else ""
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    except ZooError as error:
+        return error.message
+    if recorded is None or str(recorded) == state.snapshot or is_of(state, store.layout):
+        return ""  # a checkout may have been cut off between its two records
+    is_ours = store.location(recorded) is not None
+    return "it is of another store than what was laid out there" if is_ours else ""
 
 
 def _inodes(layout: Layout, report: Report) -> Iterator[tuple[Inode, Oid]]:
@@ -40,30 +62,15 @@ def _inodes(layout: Layout, report: Report) -> Iterator[tuple[Inode, Oid]]:
         yield (status.st_dev, status.st_ino), oid
 
 
-def _damage(working: WorkingDirectory, path: Path, reason: str, report: Report) -> None:
-    report.damage(str(path), reason)
-    report.checkouts[working.root] = path
-
-
 def _verify_checkout(
     store: ObjectStore, working: WorkingDirectory, damaged: Mapping[Inode, Oid], report: Report
 ) -> None:
-    try:
-        state = working.state()
-    except NotACheckout:
-        return  # it has just been removed
-    except (OSError, ZooError) as error:
-        reason = error.message if isinstance(error, ZooError) else str(error.strerror)
-        _damage(working, working.folder / "checkout.json", reason, report)
-        return
-    tracking = working.tracking(state.snapshot)
-    if tracking is None:
-        _damage(
-            working,
-            working.folder / "entries",
-            "it is gone, damaged, or of another snapshot",
-            report,
-        )
+    recorded = working.recorded()
+    tracking = working.tracking(str(recorded)) if recorded is not None else None
+    if tracking is None or recorded is None or store.location(recorded) is None:
+        what = "gone or damaged" if tracking is None else "of what this store does not have"
+        report.damage(str(working.folder / "entries"), f"it is {what}")
+        report.checkouts[working.root] = working.folder / "entries"
         return
     for path, tracked in tracking.paths.items():
         if tracked.is_laid_out and tracked.entry.kind.is_file:
@@ -101,6 +108,6 @@ def _verify_link(store: ObjectStore, file: Path, tracked: Tracked, report: Repor
     if not os.path.exists(file):
         report.lack(str(file), f"it leads to {target}, which is not there; expected {oid}")
         report.links[file] = oid
-    elif Path(target).is_relative_to(store.layout.objects):
+    elif not is_right and Path(target).is_relative_to(store.layout.objects):
         report.damage(str(file), f"it leads to {target}, which is another object than {oid}")
         report.links[file] = oid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from zoostore.ops.findings import Report
 from zoostore.progress import Progress
 from zoostore.store.causes import SAID, UNKNOWN
 from zoostore.store.derive import aliases_in, loose_files, pack_files, read_rows
+from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, check_object
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
@@ -30,8 +32,12 @@ _WORTH_SHARING = 16 << 20
 _AHEAD = 4
 """So many pieces of work wait for each thread, so that none has to."""
 
+_NOTED_AT_A_TIME = 1024
+
 T = TypeVar("T")
 Aliases = Mapping[Oid, set[Digest]]
+Learned = Callable[[Writer], None]
+"""Has the index know something, if what it knew before is what it still knows."""
 
 
 def default_threads() -> int:
@@ -77,11 +83,18 @@ def verify_objects(
     # A file that is more than one thread's share is hashed by all of them, after the others.
     share = max(total // threads, _WORTH_SHARING)
     objects = _Objects(store, only, aliases, report, progress, share)
-    for _ in _on_threads(_work(objects), threads):
-        pass
-    for oid, path in objects.large:
-        _verify_loose(objects, oid, path, threads)
+    with_all_threads = (_verify_loose(objects, oid, path, threads) for oid, path in objects.large)
+    learned = itertools.chain(_on_threads(_work(objects), threads), with_all_threads)
+    _note(store, filter(None, learned))
     return aliases
+
+
+def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
+    """Have the index know the stamps of what was found intact, where it did not."""
+    can_be_noted = not (store.names.read_only or store.names.index_is_read_only)
+    while some := list(itertools.islice(learned, _NOTED_AT_A_TIME)):
+        if can_be_noted:
+            store.names.update(lambda index, some=some: [learn(index) for learn in some])  # type: ignore[misc]
 
 
 def read_aliases(store: ObjectStore) -> Aliases:
@@ -95,7 +108,7 @@ def read_aliases(store: ObjectStore) -> Aliases:
     return found
 
 
-def _work(objects: _Objects) -> Iterator[Callable[[], None]]:
+def _work(objects: _Objects) -> Iterator[Callable[[], Learned | None]]:
     """What is to be done, in pieces; large files are put off."""
     for oid, entry in loose_files(objects.store.layout):
         if not objects.is_wanted(oid):
@@ -125,35 +138,48 @@ def _on_threads(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
                 future.cancel()
 
 
-def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> None:
+def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> Learned | None:
     report = objects.report
     named = objects.aliases.get(oid, set())
     algorithms = {digest.algorithm for digest in named}
     known = objects.store.location(oid)
     try:
         with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())  # before: what is written meanwhile shows
             digests = digest_descriptor(
                 file.fileno(), algorithms, threads=threads, advance=objects.progress.advance
             )
-            status = os.fstat(file.fileno())
     except FileNotFoundError:
-        return  # gc has just taken it away
+        return None  # gc has just taken it away
     except OSError as error:
         report.damage(str(oid), f"{path} cannot be read: {error.strerror}")
         with report.lock:
             report.loose.add(oid)
-        return
+        return None
     got = Oid(digests[BLAKE3].value)
     if got == oid:
         report.count(oid, status.st_size)
         _check_aliases(oid, named, digests, report)
-        return
+        return _learned_of(oid, known, status)
     cause = known.cause(status) if known is not None and known.is_loose else UNKNOWN
     names = f", which has {status.st_nlink - 1} other names" if status.st_nlink > 1 else ""
     reason = f"the {status.st_size} bytes of {path}{names} have the id {got}; {SAID[cause]}"
     report.damage(str(oid), reason, cause)
     with report.lock:
         report.loose.add(oid)
+    return None
+
+
+def _learned_of(oid: Oid, known: Location | None, status: os.stat_result) -> Learned | None:
+    """What an intact file tells of itself that the index does not know."""
+    if known is None or not known.is_loose or known.is_of(status):
+        return None
+
+    def learn(index: Writer) -> None:
+        if index.location(oid) == known:
+            index.set_locations([(oid, Location.loose(status))])
+
+    return learn
 
 
 def _check_aliases(
@@ -167,14 +193,15 @@ def _check_aliases(
                 report.wrong_aliases.add((oid, digest))
 
 
-def _verify_pack(objects: _Objects, name: Oid, path: Path) -> None:
+def _verify_pack(objects: _Objects, name: Oid, path: Path) -> Learned | None:
     try:
         with PackReader(path) as pack:
-            _Pack(objects, name, pack).verify()
+            return _Pack(objects, name, pack).verify()
     except FileNotFoundError:
-        return  # gc has just packed anew what was in it
+        return None  # gc has just packed anew what was in it
     except OSError as error:
         objects.report.damage(str(path), f"it cannot be read: {error.strerror}")
+        return None
 
 
 class _Pack:
@@ -191,7 +218,8 @@ class _Pack:
         self._number: int | None = number
         self._record: PackRecord | None = record
 
-    def verify(self) -> None:
+    def verify(self) -> Learned | None:
+        status = self._pack.status()  # before: what is written meanwhile shows
         self._check_whole()
         rows = read_rows(self._pack)
         wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
@@ -199,6 +227,19 @@ class _Pack:
             self._verify_row(row)
             self._objects.progress.advance(row.stored)
         self._check_index(wanted)
+        return self._learned(status)
+
+    def _learned(self, status: os.stat_result) -> Learned | None:
+        known, seen = self._record, PackRecord.of(self._name, status)
+        is_whole = self._objects.only is None and self._name not in self._report.packs
+        if known is None or known == seen or not is_whole:
+            return None
+
+        def learn(index: Writer) -> None:
+            if index.pack_named(seen.name) == known:
+                index.add_pack(seen)
+
+        return learn
 
     def _check_whole(self) -> None:
         """The footer and the table, and, where all is read, that the file is what its name says."""

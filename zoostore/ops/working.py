@@ -68,9 +68,9 @@ class WorkingDirectory:
     def is_checkout(self) -> bool:
         return self._state.is_file()
 
-    def has_records(self) -> bool:
-        """Whether there is a record of what was laid out, of whatever snapshot."""
-        return self._tracking.snapshot() is not None
+    def recorded(self) -> Oid | None:
+        """The snapshot of the record of what was laid out; None if that is missing."""
+        return self._tracking.snapshot()
 
     def state(self) -> CheckoutState:
         """What the checkout knows of itself.

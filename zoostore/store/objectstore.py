@@ -267,8 +267,8 @@ class ObjectStore:
     def _verify_loose(self, oid: Oid, known: Location | None) -> Location:
         path = self.layout.loose(oid)
         with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())  # before: what is written meanwhile shows
             got, size = hash_descriptor(file.fileno())
-            status = os.fstat(file.fileno())
         if got != oid:
             became = self._what_became_of(oid)
             copy = self.location(oid) if self._mends else None
