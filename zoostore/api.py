@@ -936,9 +936,9 @@ class Store:
         if self._layout().exists():
             store = self._opened()
             try:
-                found = self._find(stub)
+                found = self._again_if_healed([stub], lambda: self._find(stub))
                 stub = Stub(found.stub, str(found.id))
-                return here(store, found)
+                return self._again_if_healed([stub], lambda: here(store, found))
             except (UnknownStub, UnknownRevision, DamagedContent) as error:
                 absent = error
         with self._sources(stub) as sources:
