@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoostore.config import Config
     from zoostore.errors import ZooError
     from zoostore.files.globs import Selector
+    from zoostore.objects.listing import Listing
     from zoostore.ops.adopt import Adopted
     from zoostore.ops.asking import Sources
     from zoostore.ops.browse import Contents, LogEntry, ModelFile, Shown
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zoostore.ops.publish import Published
     from zoostore.ops.pulled import Pulled
     from zoostore.ops.recording import Note, Recorded
+    from zoostore.ops.repair import Repaired
     from zoostore.ops.search import Search
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
@@ -170,7 +172,14 @@ class Store:
             store = self._writable()
             name = ref_to_write(store, stub) if stub else None
             note = self._note(message, metadata, time)
-            return _again_if_swept(lambda: commit(store, working, name, note, self._progress))
+            stub_here = _parsed(_pinned(working))
+            complete = functools.partial(self._complete, store)
+            return _again_if_swept(
+                lambda: self._again_if_healed(
+                    [stub_here],
+                    lambda: commit(store, working, name, note, complete, self._progress),
+                )
+            )
 
     def adopt(
         self, directory: str | PathLike[str], *, stub: str | None = None, relink: bool = False
@@ -191,12 +200,14 @@ class Store:
         """
         from zoostore.caches.detect import read_cache
         from zoostore.ops.adopt import adopt
+        from zoostore.ops.known_caches import remember_cache
 
         with errors_named():
             store = self._writable()
             store.layout.require_apart(Path(directory))
             cache = read_cache(Path(directory), stub=stub)
             now = int(time.time())
+            remember_cache(store.layout, Path(directory), stub)
             return _again_if_swept(
                 lambda: adopt(store, cache, now, self._progress, replace_by_links=relink)
             )
@@ -609,17 +620,14 @@ class Store:
     def open_file(self, stub: str, path: str) -> BinaryIO:
         """A file of a snapshot, to be read. Raises `UnknownPath` if it has none of this path."""
         from zoostore.ops.browse import entry_at
-        from zoostore.ops.completing import complete, missing_blobs
 
         with errors_named():
             store = self._opened()
-            found = self._find(stub)
-            entry = entry_at(store, found, path)
-            wanted = {path: entry}
-            missing = missing_blobs(store, wanted)
-            if missing and not store.names.read_only:
-                with self._sources(_parsed(found.stub)) as sources:
-                    complete(store, sources, found, wanted, missing, self._progress)
+            found, entry = self._again_if_healed(
+                [_parsed(stub)],
+                lambda: (found := self._find(stub), entry_at(store, found, path)),
+            )
+            self._complete(store, found, {path: entry})
             return store.open(entry.oid)
 
     def status(self, directory: str | PathLike[str] = ".") -> Status:
@@ -663,20 +671,64 @@ class Store:
             names = [self._find(stub).stub for stub in stubs]
             return du(self._opened(), names, time.time())
 
-    def verify(self, stubs: Iterable[str] = ()) -> Verified:
+    def verify(self, stubs: Iterable[str] = (), *, threads: int | None = None) -> Verified:
         """Read everything again, or what some models need, and say what is damaged or missing.
 
-        Nothing is changed but what the index believes: after a finding, every object is
-        looked at again before it is used, so that what is damaged is found and replaced.
+        Nothing is changed but what the index believes: what was found damaged is looked at again
+        before it is used, and so replaced.
+
+        Args:
+            threads: how many read at a time; None: one for each core, eight at most.
+
+        Raises:
+            UsageError: that many threads make no sense.
         """
+        from zoostore.errors import UsageError
         from zoostore.ops.verify import verify
 
+        if threads is not None and threads < 1:
+            raise UsageError("verify needs at least one thread.")
         with errors_named():
-            names = [self._find(stub).stub for stub in stubs]
-            found = verify(self._opened(), names, self._progress)
-            if not found.is_clean and not self._opened().names.read_only:
-                self._opened().distrust_all()
-            return found
+            names = [self._model(stub) for stub in stubs]
+            return verify(self._opened(), names, self._progress, threads)
+
+    def repair(
+        self, stubs: Iterable[str] = (), *, drop: bool = False, dry_run: bool = False
+    ) -> Repaired:
+        """Verify, set aside what is damaged, and get it back from whoever has it.
+
+        Looked for is it in the store itself, in checkouts and adopted caches, at the remotes and
+        the built-in zoo, and where a model came from. Nothing that might be good is removed.
+
+        Args:
+            stubs: repair what these models need; none: everything.
+            drop: give up what nobody has. A model that lacks files is in part from then on; of
+                one that cannot be read at all, the newest earlier snapshot takes the place.
+            dry_run: only say what is damaged.
+
+        Raises:
+            ReadOnlyStore: the store cannot be written to.
+        """
+        from zoostore.ops.repair import repair
+
+        with errors_named():
+            store = self._opened()
+            names = [self._model(stub) for stub in stubs]
+            return repair(
+                store,
+                names,
+                lambda name: self._sources(_parsed(name)),
+                int(time.time()),
+                self._progress,
+                drop=drop,
+                dry_run=dry_run,
+            )
+
+    def _model(self, stub: str) -> str:
+        """The full name of a model here, though its snapshots may be damaged."""
+        from zoostore.ops.history import ref_name
+
+        return ref_name(self._opened(), _parsed(stub)) or self._find(stub).stub
 
     # Publishing, and remotes
 
@@ -689,12 +741,23 @@ class Store:
             DirectoryNotEmpty: the directory holds other things than a zoo.
             DamagedContent: an object is missing or damaged; the zoo is as it was.
         """
+        from zoostore.objects.listing import flatten
+        from zoostore.ops.history import Found
         from zoostore.ops.publish import publish_models
 
         with errors_named():
-            store = self._opened()
-            found = [self._find(stub) for stub in stubs]
-            return publish_models(store, found, Path(directory), name, self._progress)
+            store, names = self._opened(), [_parsed(stub) for stub in stubs]
+
+            def publish() -> Published:
+                found = [self._find(stub) for stub in names]
+                for model in found:
+                    for oid in {model.id, *store.names.tags(model.stub).values()}:
+                        snapshot = store.snapshot(oid)
+                        listing = flatten(store.tree, snapshot.tree)
+                        self._complete(store, Found(model.stub, oid, snapshot), listing)
+                return publish_models(store, found, Path(directory), name, self._progress)
+
+            return self._again_if_healed(names, publish)
 
     def remotes(self) -> dict[str, str]:
         """The remotes by name, in the order in which they are asked."""
@@ -873,9 +936,9 @@ class Store:
         if self._layout().exists():
             store = self._opened()
             try:
-                found = self._find(stub)
+                found = self._again_if_healed([stub], lambda: self._find(stub))
                 stub = Stub(found.stub, str(found.id))
-                return here(store, found)
+                return self._again_if_healed([stub], lambda: here(store, found))
             except (UnknownStub, UnknownRevision, DamagedContent) as error:
                 absent = error
         with self._sources(stub) as sources:
@@ -913,13 +976,13 @@ class Store:
             return found, bring_here(store, sources, found, chosen, now, self._progress)
 
         try:
-            found = find(store, stub)
             if verify:
                 store.distrust_all()
+            found = self._again_if_healed([stub], lambda: find(store, stub))
             if not is_in_part(found.snapshot) or self._is_offline() or store.names.read_only:
                 # From here on exactly this snapshot is meant, whatever a source has now.
                 stub = Stub(found.stub, str(found.id))
-                return bring(found)
+                return self._again_if_healed([stub], lambda: bring(found))
             part = found  # and the source has the rest
         except (UnknownStub, UnknownRevision):
             store.names.require_writable()
@@ -939,6 +1002,46 @@ class Store:
                 raise
             return bring(part)
         return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
+
+    def _complete(self, store: ObjectStore, found: Found, wanted: Listing) -> None:
+        """Get what is missing or damaged of some files of a snapshot, if anybody has it.
+
+        Raises: what `complete` raises.
+        """
+        from zoostore.ops.completing import complete, missing_blobs
+
+        missing = missing_blobs(store, wanted)
+        if missing and not store.names.read_only:
+            with self._sources(_parsed(found.stub)) as sources:
+                complete(store, sources, found, wanted, missing, self._progress)
+
+    def _again_if_healed(self, stubs: Sequence[Stub], work: Callable[[], T]) -> T:
+        """What some work comes to, done again where a tree or a snapshot had to be got back."""
+        from zoostore.errors import DamagedContent
+
+        try:
+            return work()
+        except DamagedContent:
+            if self._opened().names.read_only or not self._heal_all(stubs):
+                raise
+        return work()
+
+    def _heal_all(self, stubs: Sequence[Stub]) -> bool:
+        """Heal every one of them; whether any had to be, and could be."""
+        healed = [self._heal(stub) for stub in stubs]
+        return any(healed)
+
+    def _heal(self, stub: Stub) -> bool:
+        """Get back the trees and snapshots that a stub leads to; whether all of them are here."""
+        from zoostore.ops.history import tips_meant
+        from zoostore.ops.regaining import lost_structure, regain_structure
+
+        store = self._opened()
+        tips = tips_meant(store, stub)
+        if not any(lost_structure(store, tips)):
+            return False  # that was not it
+        with self._sources(stub) as sources:
+            return not regain_structure(store, sources.usable(), tips)
 
     @staticmethod
     def _note(message: str, metadata: Mapping[str, str] | None, moment: int | None) -> Note:

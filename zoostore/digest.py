@@ -8,9 +8,9 @@ can be made that has the id of a tree. What others call a content by is a digest
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from blake3 import blake3
 
@@ -103,12 +103,18 @@ class Digest(NamedTuple):
 
 
 class Hasher:
-    """BLAKE3 over bytes that arrive in pieces."""
+    """BLAKE3 over bytes that arrive in pieces.
+
+    Args:
+        parallel: use every core there is, if the pieces are large.
+        threads: use so many of them, whatever `parallel` says; 0: as that says.
+    """
 
     __slots__ = ("_state", "size")
 
-    def __init__(self, *, parallel: bool = False) -> None:
-        self._state = blake3(max_threads=blake3.AUTO if parallel else 1)
+    def __init__(self, *, parallel: bool = False, threads: int = 0) -> None:
+        most = threads or (blake3.AUTO if parallel else 1)
+        self._state = blake3(max_threads=most)
         self.size = 0
 
     def update(self, data: bytes | memoryview) -> None:
@@ -125,15 +131,21 @@ class DigestHasher:
     Args:
         algorithms: which, of `DIGEST_BYTES`.
         size: of the whole, in bytes; None if it is not known, and then there is no Git id.
+        threads: how many BLAKE3 may use; 0: as many as are worth it.
     """
 
-    def __init__(self, algorithms: Iterable[str] = (), size: int | None = None) -> None:
+    def __init__(
+        self, algorithms: Iterable[str] = (), size: int | None = None, threads: int = 0
+    ) -> None:
+        parallel = size is None or size >= _PARALLEL_FROM
+        self._blake3 = Hasher(parallel=parallel, threads=threads)
+        self._others: dict[str, Any] = {}
+        wanted = frozenset(algorithms) - {BLAKE3}
+        if not wanted:
+            return
         # Imported here: it loads OpenSSL, and most commands need no other digest.
         import hashlib
 
-        self._blake3 = Hasher(parallel=size is None or size >= _PARALLEL_FROM)
-        self._others = {}
-        wanted = frozenset(algorithms)
         if SHA256 in wanted:
             self._others[SHA256] = hashlib.sha256()
         if GIT_BLOB in wanted and size is not None:
@@ -216,15 +228,27 @@ def hash_descriptor(descriptor: int) -> tuple[Oid, int]:
     return hasher.oid(), hasher.size
 
 
-def digest_descriptor(descriptor: int, algorithms: Iterable[str]) -> dict[str, Digest]:
+def digest_descriptor(
+    descriptor: int,
+    algorithms: Iterable[str],
+    *,
+    threads: int = 0,
+    advance: Callable[[int], object] = lambda _: None,
+) -> dict[str, Digest]:
     """The digests of an open file, BLAKE3 always among them, read from its start.
 
     The file position is not used and not moved.
+
+    Args:
+        threads: how many BLAKE3 may use; 0: as many as are worth it.
+        advance: is told how many more bytes were read.
     """
-    hasher = DigestHasher(algorithms, os.fstat(descriptor).st_size)
-    view = memoryview(bytearray(CHUNK))
+    size = os.fstat(descriptor).st_size
+    hasher = DigestHasher(algorithms, size, threads)
+    view = memoryview(bytearray(min(max(size, 1), CHUNK)))
     while count := _read_at(descriptor, view, hasher.size):
         hasher.update(view[:count])
+        advance(count)
     return hasher.digests()
 
 

@@ -69,6 +69,7 @@ ARGUMENTS: Mapping[str, str] = {
     "rm stub": "The model's name, without a revision.",
     "du stubs": "Report on these models only (default: all).",
     "verify stubs": "Read only what these models need (default: everything).",
+    "repair stubs": "Repair only what these models need (default: everything).",
     "publish stubs": "The models. Each takes its tags along.",
     "remote add name": "What to call it. A name that is taken gets the new URL.",
     "remote add url": "`http://…`, `https://…`, `file://…`, or a directory.",

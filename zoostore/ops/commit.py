@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from zoostore.digest import Oid
@@ -16,10 +16,11 @@ from zoostore.errors import (
     UsageError,
 )
 from zoostore.files.scan import Found, require_keepable
-from zoostore.objects.listing import directories
+from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
 from zoostore.ops.completing import missing_blobs
+from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.status import compare, tracking_of
@@ -29,18 +30,22 @@ from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 
+Complete = Callable[[SnapshotFound, Listing], None]
+
 
 def commit(
     store: ObjectStore,
     working: WorkingDirectory,
     stub: str | None,
     note: Note,
+    complete: Complete,
     progress: Progress,
 ) -> Recorded:
     """Record a checkout, untracked files included, and make it a checkout of what was recorded.
 
     Args:
         stub: a new name for it; None: the name it was checked out by.
+        complete: gets back what is lost of some files of a snapshot.
 
     Raises:
         NothingToCommit: it is the same as its snapshot, and keeps its name.
@@ -67,6 +72,9 @@ def commit(
             path=str(working.root),
             snapshot=str(parent),
         )
+    unchanged = {path: item.entry for path, item in compared.clean.items()}
+    if missing_blobs(store, unchanged):  # what is committed must be here
+        complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
     with Batch(store) as batch:
         taken = take_in(batch, working.root, changed, progress)
         listing = _without_filled_folders(

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from zoostore.digest import Digest, Oid
-from zoostore.errors import MalformedObject, MissingObject, NeededNetwork, NothingLeft
+from zoostore.digest import Oid
+from zoostore.errors import (
+    MalformedObject,
+    MissingObject,
+    NeededNetwork,
+    NothingLeft,
+    TransferFailed,
+)
 from zoostore.files.globs import Selector
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.tree import Entry
 from zoostore.ops.asking import Sources
-from zoostore.ops.fetching import (
-    StartDownloads,
-    fetch_objects,
-    kept_on_errors,
-    receive_downloads,
-)
+from zoostore.ops.copies import take_copies
+from zoostore.ops.fetching import StartDownloads, fetch_objects, kept_on_errors
+from zoostore.ops.fetching_again import came_from_address, fetch_again
 from zoostore.ops.history import Found
 from zoostore.ops.pulled import Pulled, pulled, ref_change
 from zoostore.progress import Progress
-from zoostore.sources.base import Upstream
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
-from zoostore.stubs import Stub
 
 
 def bring_here(
@@ -80,47 +80,41 @@ def complete(
         MissingObject: no source has them all; what did arrive stays.
     """
     with Batch(store) as batch, kept_on_errors(batch):
-        try:
-            start = starter(store, sources)
-            fetch_objects(batch, sources.usable(), missing, start, progress, names_of(wanted))
-        except MissingObject as error:
-            left = {path: entry for path, entry in wanted.items() if not batch.has(entry.oid)}
-            if _fetch_again(batch, sources, found, left, start, progress):
-                batch.publish()
-                return
-            if sources.some_left_out:
-                raise NeededNetwork(
-                    f"{error.message} zoostore is offline: no remote was asked.", **error.facts
-                ) from error
-            raise
+        left = dict(missing)
+        if not _was_left_out(store, found):  # it was here, and so perhaps elsewhere on this machine
+            for oid in take_copies(store, batch, left, progress):
+                del left[oid]
+        if left:
+            _complete_from_afar(batch, store, sources, found, wanted, left, progress)
         batch.publish()
 
 
-def _fetch_again(
+def _was_left_out(store: ObjectStore, found: Found) -> bool:
+    record = store.names.ref(found.stub)
+    return record is not None and record.is_partial and record.snapshot == found.id
+
+
+def _complete_from_afar(
     batch: Batch,
+    store: ObjectStore,
     sources: Sources,
     found: Found,
-    left: Listing,
-    start: StartDownloads,
+    wanted: Listing,
+    missing: Mapping[Oid, int],
     progress: Progress,
-) -> bool:
-    """Get files from where the snapshot says it came from; whether all of them came."""
-    asked = sources.upstream
-    if asked is None or not found.snapshot.revision or (sources.offline and asked.needs_network):
-        return False
-    state = asked.resolve(Stub(found.stub, found.snapshot.revision))
-    if not isinstance(state, Upstream):
-        return False
-    wanted = [
-        replace(file.wanted, digests=(*file.wanted.digests, Digest.of_oid(left[file.path].oid)))
-        for file in state.files
-        if file.path in left
-    ]
-    with start() as downloads:
-        failures = receive_downloads(batch, downloads, wanted, state.source)
-    if failures:
-        raise failures[0]
-    return all(batch.has(entry.oid) for entry in left.values())
+) -> None:
+    start = starter(store, sources)
+    try:
+        fetch_objects(batch, sources.usable(), missing, start, progress, names_of(wanted))
+    except (MissingObject, TransferFailed) as error:
+        left = {path: entry for path, entry in wanted.items() if not batch.has(entry.oid)}
+        if fetch_again(batch, sources, found, left, start):
+            return
+        if sources.some_left_out or (sources.offline and came_from_address(found.snapshot)):
+            raise NeededNetwork(
+                f"{error.message} zoostore is offline: no remote was asked.", **error.facts
+            ) from error
+        raise
 
 
 def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:

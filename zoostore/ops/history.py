@@ -67,6 +67,17 @@ def find(store: ObjectStore, stub: Stub) -> Found:
     return Found(name, snapshot, store.snapshot(snapshot))
 
 
+def tips_meant(store: ObjectStore, stub: Stub) -> set[Oid]:
+    """The snapshots that a stub may mean, whether they can be read or not."""
+    name = ref_name(store, stub) or stub.name
+    record = store.names.ref(name)
+    tips = {record.snapshot} if record is not None else set()
+    tips |= set(store.names.tags(name).values())
+    if _ID_PREFIX.fullmatch(stub.revision):
+        tips |= set(store.names.snapshots_from(stub.revision))
+    return tips
+
+
 def _forgotten(store: ObjectStore, stub: Stub) -> Found | None:
     """A snapshot named by its id, whose ref was removed."""
     if not _ID_PREFIX.fullmatch(stub.revision):

@@ -102,7 +102,7 @@ def _read(layout: Layout, entry: Path) -> KnownCheckout | None:
     except (OSError, ZooError):  # it is there, and cannot be read
         return KnownCheckout(root, frozenset([noted]), True, is_being_made, used, entry)
     snapshots = {Oid.parse(state.snapshot)} | ({noted} if is_at_work else set())
-    is_ours = _is_of(state, layout)
+    is_ours = is_of(state, layout)
     return KnownCheckout(root, frozenset(snapshots), is_ours, is_being_made, used, entry)
 
 
@@ -116,7 +116,8 @@ def _is_staged_beside(root: Path) -> bool:
         return False
 
 
-def _is_of(state: CheckoutState, layout: Layout) -> bool:
+def is_of(state: CheckoutState, layout: Layout) -> bool:
+    """Whether what a checkout says of itself is that it is one of this store."""
     try:
         return os.path.samefile(state.store, layout.root)
     except OSError:

@@ -14,6 +14,7 @@ from zoostore.files.claim import SUFFIX
 from zoostore.ops.known_checkouts import known_checkouts
 from zoostore.ops.tracking import TrackingFile
 from zoostore.store.in_flight import is_at_work, oldest_work
+from zoostore.store.lost_names import PREFIX
 from zoostore.store.objectstore import ObjectStore
 
 DOWNLOAD = "a download that nobody went on with"
@@ -72,7 +73,8 @@ def remove_leftovers(leftovers: Collection[Leftover]) -> None:
 
 def _old(folder: Path, before: float, reason: str) -> Iterator[Leftover]:
     for path in _listed(folder):
-        if os.lstat(path).st_ctime < before:
+        # What names were lost stays until they are restored, or given up.
+        if os.lstat(path).st_ctime < before and not path.name.startswith(PREFIX):
             yield _leftover(path, reason)
 
 

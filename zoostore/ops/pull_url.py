@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoostore.digest import BLAKE3, hash_descriptor
-from zoostore.errors import Diverged, MalformedObject, NeededNetwork, UnsafeArchive
-from zoostore.files.archive import unpack
-from zoostore.files.scan import Found as FoundFile
-from zoostore.files.scan import require_keepable, scan
-from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, flatten, totals
-from zoostore.objects.tree import Entry, Kind
+from zoostore.digest import BLAKE3
+from zoostore.errors import Diverged, NeededNetwork
+from zoostore.objects.listing import Listing, flatten, totals
+from zoostore.objects.tree import Kind
 from zoostore.ops.completing import missing_blobs
 from zoostore.ops.fetching import StartDownloads, kept_on_errors
+from zoostore.ops.from_archive import take_archive
 from zoostore.ops.from_upstream import (
     UpstreamPlan,
     fetch_upstream,
@@ -168,7 +165,7 @@ def _pull_archive(
             (outcome,) = downloads.run([file.wanted])
             if not isinstance(outcome, Arrived):
                 raise outcome.error
-            listing = _unpacked(batch, file, outcome)
+            listing = take_archive(batch, file, outcome)
     finally:
         progress.end()
     pin = file.pins[0] if file.pins else outcome.digests[BLAKE3]
@@ -177,40 +174,3 @@ def _pull_archive(
     files, size = totals(listing)
     moved = ((file.name, outcome.size),)
     return Pulled(found.stub, found.id, files, size, 1, outcome.size, 0, 0, file.address, moved)
-
-
-def _unpacked(batch: Batch, file: WebFile, arrived: Arrived) -> dict[str, Entry]:
-    """The content of an archive, taken into a batch; the archive itself goes.
-
-    Raises:
-        UnsafeArchive, MalformedObject: it cannot be unpacked.
-    """
-    folder = batch.staging.new_path()
-    folder.mkdir()
-    archive = folder / file.name
-    if isinstance(arrived.content, bytes):
-        archive.write_bytes(arrived.content)
-    else:
-        arrived.content.replace(archive)
-    unpacked = batch.staging.new_path()
-    unpacked.mkdir()
-    try:
-        unpack(archive, unpacked)
-    except (UnsafeArchive, MalformedObject) as error:  # it says where it was unpacked from
-        message = error.message.replace(str(archive), file.address)
-        raise type(error)(message, url=file.address) from error
-    archive.unlink()
-    found = require_keepable(unpacked, scan(unpacked))
-    return {item.path: _take_in(batch, unpacked, item) for item in found}
-
-
-def _take_in(batch: Batch, folder: Path, item: FoundFile) -> Entry:
-    if item.kind is Kind.DIRECTORY:
-        return EMPTY_DIRECTORY
-    if item.kind is None or not item.kind.is_file:
-        raise UnsafeArchive(f"{item.path!r} came out of an archive, and is no file.")
-    path = folder / item.path
-    with open(path, "rb") as content:
-        oid, size = hash_descriptor(content.fileno())
-    batch.take_file(oid, path, size)
-    return Entry(item.kind, size, oid)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zoostore.digest import Oid
 from zoostore.ops.history import history
 from zoostore.ops.known_checkouts import KnownCheckout, known_checkouts
+from zoostore.store.lost_names import lost_names
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
 
@@ -105,6 +106,10 @@ def find_roots(
             if keep_recent is not None:
                 _keep_recent(store, stub, record.snapshot, tags, keep_recent, found)
             names[stub] = found
+    for lost in lost_names(store.layout):
+        for change in lost.changes:
+            if change.new is not None and store.location(change.new) is not None:
+                names.setdefault(change.stub, NameRoots()).lines.add(change.new)
     checkouts = [found for found in known_checkouts(store) if found.counts(grace, now)]
     return Roots(names, gone, checkouts, reading.end)
 
@@ -156,6 +161,8 @@ class _Reading:
     def read(self, change: RefChange | None, end: int) -> None:
         self.end = end
         if change is None:
+            return
+        if change.is_note:
             return
         if change.tag:
             if change.new is not None:

@@ -68,6 +68,10 @@ class WorkingDirectory:
     def is_checkout(self) -> bool:
         return self._state.is_file()
 
+    def recorded(self) -> Oid | None:
+        """The snapshot of the record of what was laid out; None if that is missing."""
+        return self._tracking.snapshot()
+
     def state(self) -> CheckoutState:
         """What the checkout knows of itself.
 
@@ -106,6 +110,10 @@ class WorkingDirectory:
         """Remember a snapshot and what was laid out of it."""
         self.folder.mkdir(exist_ok=True)
         self.record_paths(state.snapshot, paths)
+        self.record_state(state)
+
+    def record_state(self, state: CheckoutState) -> None:
+        """Remember a snapshot, of which is recorded already what was laid out, or not at all."""
         value = {"format": FORMAT, **asdict(state)}
         replace_durably(self._state, json.dumps(value, sort_keys=True, indent=1).encode())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from zoostore.digest import Oid
 from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
+from zoostore.store.records import ObjectKind
 from zoostore.stubs import Stub
 from zoostore.transport.wanted import Place, Wanted
 
@@ -140,6 +141,13 @@ class Zoo(Source, Protocol):
 
         Raises:
             TransferFailed: it cannot be read.
+        """
+
+    def small_objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
+        """Of these objects, of whatever kind, those that any pack of it has, each checked.
+
+        Raises:
+            TransferFailed, DamagedContent: as `resolve`.
         """
 
     def place_of(self, oid: Oid) -> Place | None:

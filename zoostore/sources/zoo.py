@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from zoostore.digest import Oid
@@ -118,6 +118,20 @@ class ZooSource:
 
     def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
         yield from self._fetch_packed(list(self._packs.values()), dict(wanted))
+
+    def small_objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
+        left = set(wanted)
+        packs = {
+            name: size for listed in self.catalog.values() for name, size in listed.packs.items()
+        }
+        for name, size in packs.items():
+            if not left:
+                return
+            pack = self._pack(name, size)
+            for row, data in pack.objects(sorted(left)):
+                left.discard(row.oid)
+                yield row.oid, row.kind, data
+            pack.close()
 
     def place_of(self, oid: Oid) -> Place | None:
         return self._files.place_of(object_path(oid))

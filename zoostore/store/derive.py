@@ -12,6 +12,7 @@ from zoostore.errors import DamagedContent, MalformedObject, UsageError
 from zoostore.objects.aliases import Aliases, decode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
+from zoostore.store.lost_names import keep_lost_names, known_names
 from zoostore.store.packs import PackReader, check_object
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 from zoostore.store.reflog import Reflog
@@ -24,13 +25,15 @@ def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
     """Fill an index from nothing.
 
     Nothing is hashed here: what is indexed carries no stamp, and so is verified when
-    it is first used.
+    it is first used. What the index knew of names and the reflog does not say is kept.
     """
+    known = known_names(index)
     index.clear()
     index.mark_swept()
     index_loose(index, layout)
     index_packs(index, layout)
     catch_up(index, reflog)
+    keep_lost_names(index, layout, known)
 
 
 def index_loose(index: Writer, layout: Layout) -> None:
@@ -54,11 +57,11 @@ def index_packs(index: Writer, layout: Layout) -> None:
             number = index.add_pack(PackRecord(name, 0, 0, 0))
             rows = read_rows(pack)
             index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
-            for aliases in _aliases_in(pack, rows):
+            for aliases in aliases_in(pack, rows):
                 index.set_aliases(aliases.known)
 
 
-def _aliases_in(pack: PackReader, rows: list[Packed]) -> Iterator[Aliases]:
+def aliases_in(pack: PackReader, rows: list[Packed]) -> Iterator[Aliases]:
     """The aliases that a pack holds; those that are damaged are passed over, to be found anew."""
     for row in rows:
         if row.kind is ObjectKind.ALIASES:

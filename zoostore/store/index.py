@@ -138,10 +138,19 @@ class Reader:
             key[len(prefix) :].decode(): Oid(value) for key, value in self._items(_TAGS, prefix)
         }
 
-    def all_tags(self) -> Iterator[tuple[str, Oid]]:
-        """Every name with what a tag of it leads to."""
+    def all_tags(self) -> Iterator[tuple[str, str, Oid]]:
+        """Every tag: the stub, its name, and its snapshot."""
         for key, value in self._items(_TAGS):
-            yield key.partition(b"\0")[0].decode(), Oid(value)
+            stub, _, tag = key.decode().partition("\0")
+            yield stub, tag, Oid(value)
+
+    def aliases(self) -> Iterator[tuple[Oid, Digest]]:
+        """Every content whose digest is known, with it."""
+        from zoostore.objects.aliases import ALGORITHM_CODES
+
+        names = {code: name for name, code in ALGORITHM_CODES.items()}
+        for key, value in self._items(_ALIASES):
+            yield Oid(value), Digest(names[key[0]], key[1:])
 
     def alias(self, digest: Digest) -> Oid | None:
         """The oid of the content that is known to have this digest; it need not be here."""
@@ -185,9 +194,9 @@ class Writer(Reader):
     def forget_stamps(self) -> None:
         """Know where everything is, and of nothing that it is intact."""
         loose = [(oid, place) for oid, place in self.locations() if place.is_loose]
-        self.set_locations((oid, place._replace(mtime_ns=0, inode=0)) for oid, place in loose)
+        self.set_locations((oid, place.distrusted()) for oid, place in loose)
         for record in self.packs().values():
-            self.add_pack(PackRecord(record.name, 0, 0, 0))
+            self.add_pack(record.distrusted())
 
     def add_pack(self, record: PackRecord) -> int:
         """Give a pack its number, which follows from its name: an index made anew has the same."""
@@ -215,6 +224,9 @@ class Writer(Reader):
     def delete_tags(self, stub: str) -> None:
         for tag in self.tags(stub):
             self._txn.delete(_TAGS + _tag_key(stub, tag))
+
+    def delete_tag(self, stub: str, tag: str) -> None:
+        self._txn.delete(_TAGS + _tag_key(stub, tag))
 
     def set_aliases(self, aliases: Iterable[tuple[Oid, Digest]]) -> None:
         for oid, digest in aliases:

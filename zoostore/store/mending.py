@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
-from zoostore.files.staging import Staging, fsync_directory, publish, random_name
+from zoostore.files.staging import Staging, fsync_directory, publish, random_name, replace_durably
 from zoostore.store.derive import pack_files, read_rows
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
@@ -22,6 +23,12 @@ def set_aside(layout: Layout, path: Path, name: str) -> Path:
     aside = layout.quarantine / f"{name}.{random_name(4)}"
     os.replace(path, aside)
     return aside
+
+
+def write_aside(layout: Layout, name: str, data: bytes) -> None:
+    """Keep the content of an object in the quarantine folder."""
+    layout.quarantine.mkdir(exist_ok=True)
+    replace_durably(layout.quarantine / f"{name}.{random_name(4)}", data)
 
 
 def intact_record(layout: Layout, record: PackRecord) -> PackRecord | None:
@@ -61,7 +68,7 @@ def mend_pack(names: Names, number: int) -> None:
         if kept is not None:
             lost -= {row.oid for row in kept[1]}
             _index_rows(index, *kept)
-        _index_copies(index, layout, lost)
+        index_copies(index, layout, lost)
 
     names.update(replace)
 
@@ -94,11 +101,29 @@ def _index_rows(index: Writer, record: PackRecord, rows: list[Packed]) -> None:
     index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
 
 
-def _index_copies(index: Writer, layout: Layout, wanted: set[Oid]) -> None:
-    """Look for objects in every pack there is."""
+def index_copies(index: Writer, layout: Layout, wanted: Collection[Oid]) -> None:
+    """Look for intact copies of objects in every pack there is."""
     for name, path in pack_files(layout) if wanted else ():
         with PackReader(path) as pack:
-            rows = [row for row in read_rows(pack) if row.oid in wanted]
+            rows = [row for row in read_rows(pack) if row.oid in wanted and _is_intact(pack, row)]
         if rows:
             known = index.pack_named(name)
             _index_rows(index, known or PackRecord(name, 0, 0, 0), rows)
+
+
+def read_copy(layout: Layout, oid: Oid) -> bytes | None:
+    """An object from the first pack that has an intact copy of it."""
+    for _, path in pack_files(layout):
+        with PackReader(path) as pack:
+            for row in read_rows(pack):
+                if row.oid == oid and _is_intact(pack, row):
+                    return pack.read(row.offset, row.stored)
+    return None
+
+
+def _is_intact(pack: PackReader, row: Packed) -> bool:
+    try:
+        check_object(row.oid, row.kind, pack.read(row.offset, row.stored), str(pack.path))
+    except DamagedContent:
+        return False
+    return True

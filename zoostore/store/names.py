@@ -93,7 +93,7 @@ class Names:
 
         def read(index: Reader) -> dict[str, set[Oid]]:
             found: dict[str, set[Oid]] = {}
-            for stub, snapshot in index.all_tags():
+            for stub, _, snapshot in index.all_tags():
                 found.setdefault(stub, set()).add(snapshot)
             return found
 

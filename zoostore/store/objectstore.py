@@ -15,12 +15,19 @@ from zoostore.files.claim import remove_abandoned_claims
 from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
+from zoostore.store.causes import SAID, UNKNOWN
 from zoostore.store.derive import index_packs
 from zoostore.store.index import Reader, Writer
-from zoostore.store.mending import intact_record, mend_pack, set_aside
+from zoostore.store.mending import (
+    index_copies,
+    intact_record,
+    mend_pack,
+    read_copy,
+    set_aside,
+)
 from zoostore.store.names import Names
 from zoostore.store.packs import PackReader, check_object
-from zoostore.store.records import Location, ObjectKind
+from zoostore.store.records import Location, ObjectKind, PackRecord
 
 LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
@@ -62,6 +69,34 @@ class ObjectStore:
         """Have every object read again before it is next used, whatever its stamp says."""
         self._intact_packs.clear()
         self._note(Writer.forget_stamps)
+
+    def set_aside(self, oid: Oid) -> Path | None:
+        """Set the file of a damaged loose object aside; where it is now, None if it is gone.
+
+        An intact copy in a pack takes its place, if there is one.
+        """
+        self.names.require_writable()
+        try:
+            aside = set_aside(self.layout, self.layout.loose(oid), str(oid))
+        except FileNotFoundError:
+            aside = None
+
+        def replace(index: Writer) -> None:
+            index.forget_object(oid)
+            index_copies(index, self.layout, [oid])
+
+        self._note(replace)
+        return aside
+
+    def mend_pack(self, name: Oid) -> None:
+        """Set a damaged pack aside, after packing anew what is intact in it."""
+        self.names.require_writable()
+
+        def number_of(index: Writer) -> int:
+            known = index.pack_number(name)
+            return index.add_pack(PackRecord(name, 0, 0, 0)) if known is None else known
+
+        self._set_pack_aside(self.names.update(number_of))
 
     def sweep_mark(self) -> bytes:
         """Changes whenever objects are taken away: whoever relies on what they find compares."""
@@ -141,7 +176,7 @@ class ObjectStore:
         location = self.location(oid)
         if location is None:
             # A process that was killed may have published it and not have come to index it.
-            return self._verify_loose(oid) if self.layout.has_loose(oid) else None
+            return self._verify_loose(oid, None) if self.layout.has_loose(oid) else None
         if location.is_loose:
             return self._check_loose(oid, location)
         if self._pack_is_intact(location.pack):
@@ -227,28 +262,34 @@ class ObjectStore:
         except FileNotFoundError:
             self._note(lambda index: index.forget_object(oid))
             return None
-        return location if location.is_of(status) else self._verify_loose(oid)
+        return location if location.is_of(status) else self._verify_loose(oid, location)
 
-    def _verify_loose(self, oid: Oid) -> Location:
+    def _verify_loose(self, oid: Oid, known: Location | None) -> Location:
         path = self.layout.loose(oid)
         with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())  # before: what is written meanwhile shows
             got, size = hash_descriptor(file.fileno())
-            location = Location.loose(os.fstat(file.fileno()))
         if got != oid:
+            became = self._what_became_of(oid)
+            copy = self.location(oid) if self._mends else None
+            if copy is not None and not copy.is_loose:
+                return copy
+            cause = known.cause(status) if known else UNKNOWN
             raise DamagedContent(
-                f"The object {oid} is damaged: its {size} bytes have the id {got}. "
-                f"{self._set_aside(oid)}",
+                f"The object {oid} is damaged: its {size} bytes have the id {got}; {SAID[cause]}. "
+                f"{became}",
                 oid=str(oid),
                 path=str(path),
+                cause=cause,
             )
+        location = Location.loose(status)
         self._note(lambda index: index.set_locations([(oid, location)]))
         return location
 
-    def _set_aside(self, oid: Oid) -> str:
+    def _what_became_of(self, oid: Oid) -> str:
         if not self._mends:
             return "It was left where it is."
-        aside = set_aside(self.layout, self.layout.loose(oid), str(oid))
-        self._note(lambda index: index.forget_object(oid))
+        aside = self.set_aside(oid)
         return f"It was set aside as {aside}, and nothing was taken from it."
 
     # Packs
@@ -283,6 +324,8 @@ class ObjectStore:
         try:
             check_object(oid, location.kind, data, str(pack.path))
         except DamagedContent:
+            if not self._mends and (found := read_copy(self.layout, oid)) is not None:
+                return found
             if not (self._mends and again):
                 raise
             self._set_pack_aside(location.pack)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from zoostore.digest import Oid
+from zoostore.store.causes import cause_of
 
 _LOOSE = 0
 """The pack number of an object that is not in a pack."""
@@ -41,7 +42,8 @@ class Location(NamedTuple):
         pack: the number of its pack; 0 for a loose object.
         offset, stored: where its payload is in the pack, in bytes.
         size: of the object, in bytes.
-        mtime_ns, inode: the loose file's stamp when its content was last known; 0 in a pack.
+        mtime_ns, inode: the loose file's stamp when its content was last known; 0 in a pack. With
+            an inode of 0 the file is looked at before it is next used.
     """
 
     kind: ObjectKind
@@ -62,6 +64,14 @@ class Location(NamedTuple):
         stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
         return stamp == (self.size, self.mtime_ns, self.inode)
 
+    def cause(self, status: os.stat_result) -> str:
+        """Why a loose object's file is damaged, by what it says of itself now."""
+        return cause_of(self.size, self.mtime_ns, self.inode, status)
+
+    def distrusted(self) -> Self:
+        """The same, to be looked at before it is next used."""
+        return self._replace(inode=0)
+
     @classmethod
     def loose(cls, status: os.stat_result) -> Location:
         """The location of a loose blob whose file has just been verified."""
@@ -75,12 +85,20 @@ class Location(NamedTuple):
 
 
 class PackRecord(NamedTuple):
-    """A pack the index knows: its name and the stamp of its file when its table was read."""
+    """A pack the index knows: its name and the stamp of its file when its content was right."""
 
     name: Oid
     size: int
     mtime_ns: int
     inode: int
+
+    def cause(self, status: os.stat_result) -> str:
+        """Why the pack's file is damaged, by what it says of itself now."""
+        return cause_of(self.size, self.mtime_ns, self.inode, status)
+
+    def distrusted(self) -> Self:
+        """The same, to be looked at before it is next used."""
+        return self._replace(inode=0)
 
     @classmethod
     def of(cls, name: Oid, status: os.stat_result) -> PackRecord:
@@ -102,6 +120,10 @@ class RefRecord(NamedTuple):
     is_pulled: bool
 
 
+DROP = "drop"
+"""The `op` of a change that gives up what nobody has any more."""
+
+
 class RefChange(NamedTuple):
     """One line of the reflog; the fields are explained there."""
 
@@ -115,6 +137,11 @@ class RefChange(NamedTuple):
     tag: str = ""
     message: str = ""
     partial: bool = False
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it only says that a snapshot is in part from now on, and moves nothing."""
+        return self.op == DROP and not self.tag and self.new is not None and self.new == self.old
 
 
 class Position(NamedTuple):

@@ -11,7 +11,7 @@ A line is a JSON object with sorted keys and no white space, ended by a newline:
     partial   whether some of the snapshot's files were left out on purpose
     size      the new snapshot's content in bytes
     stub      whose name it is
-    tag       the tag that was set; empty where the ref itself moved
+    tag       the tag that was set, or taken away; empty where the ref itself moved
     time      seconds since 1970-01-01 UTC
 
 A line that does not carry its own check is damaged, and is passed over. One that a

@@ -8,25 +8,51 @@ from typing import Protocol
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, TagExists
 from zoostore.store.index import Reader, Writer
-from zoostore.store.records import Position, RefChange, RefRecord
+from zoostore.store.records import DROP, Position, RefChange, RefRecord
 from zoostore.store.reflog import Reflog
 
 PULL = "pull"
 """The `op` of a change that follows a source."""
 
 
-def apply_change(index: Writer, change: RefChange) -> None:
+class NamesWriter(Protocol):
+    """What says where names lead, and can be told otherwise."""
+
+    def ref(self, stub: str, /) -> RefRecord | None: ...
+    def set_ref(self, stub: str, record: RefRecord, /) -> None: ...
+    def delete_ref(self, stub: str, /) -> None: ...
+    def set_tag(self, stub: str, tag: str, snapshot: Oid, /) -> None: ...
+    def delete_tag(self, stub: str, tag: str, /) -> None: ...
+    def delete_tags(self, stub: str, /) -> None: ...
+
+
+def apply_change(index: NamesWriter, change: RefChange) -> None:
     """Make the index say what a line of the reflog says."""
     if change.tag:
-        if change.new is not None:
-            index.set_tag(change.stub, change.tag, change.new)
+        _apply_to_tag(index, change)
     elif change.new is None:
         index.delete_ref(change.stub)
         index.delete_tags(change.stub)
     else:
-        totals = (change.files, change.size)
-        record = RefRecord(change.new, *totals, change.partial, change.op == PULL)
-        index.set_ref(change.stub, record)
+        _apply_to_ref(index, change, change.new)
+
+
+def _apply_to_tag(index: NamesWriter, change: RefChange) -> None:
+    if change.new is None:
+        index.delete_tag(change.stub, change.tag)
+    else:
+        index.set_tag(change.stub, change.tag, change.new)
+
+
+def _apply_to_ref(index: NamesWriter, change: RefChange, new: Oid) -> None:
+    record = index.ref(change.stub)
+    if change.is_note and (record is None or record.snapshot != new):
+        return
+    is_pulled = change.op == PULL
+    if change.op == DROP:  # to give something up is not to change the model
+        is_pulled = record is not None and record.is_pulled
+    totals = (change.files, change.size)
+    index.set_ref(change.stub, RefRecord(new, *totals, change.partial, is_pulled))
 
 
 def catch_up(index: Writer, reflog: Reflog) -> None:
@@ -69,7 +95,7 @@ def record_change(
         if appended:  # and the commit that followed was refused: the line was just read again
             return change
         _check_unchanged(writer, change)
-        recorded = change._replace(old=_current(writer, change))
+        recorded = change if change.is_note else change._replace(old=current_of(writer, change))
         apply_change(writer, recorded)
         # Nothing but the position is written after the line, which cannot be taken back.
         position = reflog.append(recorded)
@@ -81,7 +107,9 @@ def record_change(
 
 
 def _check_unchanged(index: Reader, change: RefChange) -> None:
-    current = _current(index, change)
+    current = current_of(index, change)
+    if change.is_note or (change.tag and change.new is None):
+        return
     if change.tag:
         if current is not None:
             raise TagExists(
@@ -101,7 +129,8 @@ def _check_unchanged(index: Reader, change: RefChange) -> None:
         )
 
 
-def _current(index: Reader, change: RefChange) -> Oid | None:
+def current_of(index: Reader, change: RefChange) -> Oid | None:
+    """What the ref or the tag of a change leads to now."""
     if change.tag:
         return index.tag(change.stub, change.tag)
     record = index.ref(change.stub)

@@ -22,6 +22,7 @@ VERBS = {
     "du": "comparing",
     "gc": "freeing",
     "verify": "comparing",
+    "repair": "repairing",
     "adopt": "adopting",
     "publish": "sharing",
     "remote": "sharing",

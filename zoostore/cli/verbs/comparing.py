@@ -17,9 +17,15 @@ from zoostore.units import human_size
 
 if TYPE_CHECKING:
     from zoostore.api import Store
-    from zoostore.ops.verify import Finding
+    from zoostore.ops.findings import Finding
 
 _EXIT_CODE = click.option("--exit-code", is_flag=True, help="Exit with 1 if anything differs.")
+THREADS = click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Read so many files at a time (default: one for each core, 8 at most).",
+)
 
 
 @click.command()
@@ -127,29 +133,27 @@ def du(stubs: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("stubs", metavar="[STUB]...", nargs=-1, shell_complete=complete_stub)
+@THREADS
 @common_options
-def verify(stubs: tuple[str, ...]) -> int:
+def verify(stubs: tuple[str, ...], threads: int | None) -> int:
     """Read everything again, and report what is damaged or missing."""
-    found = settings().open_store().verify(stubs)
+    found = settings().open_store().verify(stubs, threads=threads)
     if settings().json:
         print_json(
             {
                 "objects": found.objects,
                 "bytes": found.bytes,
-                "damaged": _findings(found.damaged),
-                "missing": _findings(found.missing),
+                "damaged": findings_as_json(found.damaged),
+                "missing": findings_as_json(found.missing),
             }
         )
     else:
-        for what, findings in (("damaged", found.damaged), ("missing", found.missing)):
-            for finding in findings:
-                needed = f" (needed by {', '.join(finding.models)})" if finding.models else ""
-                said = printable(f"{finding.what}: {finding.reason}{needed}")
-                line(f"{emphasised(what, 'red')}  {said}")
+        print_findings("damaged", found.damaged)
+        print_findings("missing", found.missing)
         verdict = "all is as it should be" if found.is_clean else "not all is as it should be"
         say(f"{plural(found.objects, 'object')} ({human_size(found.bytes)}) read: {verdict}")
         if not found.is_clean:
-            say("Pull or add the models named again to get back what is lost.")
+            say("`zoostore repair` gets back what any source has, and names what none has.")
     return 0 if found.is_clean else DamagedContent.exit_code
 
 
@@ -172,8 +176,25 @@ def _print_paths(what: str, paths: Iterable[str], colour: str) -> None:
         line(f"{emphasised(what.ljust(9), colour)}  {printable(path)}")
 
 
-def _findings(findings: Iterable[Finding]) -> list[dict[str, object]]:
+def print_findings(what: str, findings: Iterable[Finding], colour: str = "red") -> None:
+    """A line for each thing that is not as it should be."""
+    for finding in findings:
+        as_paths = f" as {', '.join(finding.paths)}" if finding.paths else ""
+        needed = f" (needed by {', '.join(finding.models)}{as_paths})" if finding.models else ""
+        as_files = f" (is {', '.join(finding.files)})" if finding.files else ""
+        said = printable(f"{finding.what}: {finding.reason}{needed}{as_files}")
+        line(f"{emphasised(what, colour)}  {said}")
+
+
+def findings_as_json(findings: Iterable[Finding]) -> list[dict[str, object]]:
     return [
-        {"what": finding.what, "reason": finding.reason, "models": list(finding.models)}
+        {
+            "what": finding.what,
+            "reason": finding.reason,
+            "cause": finding.cause,
+            "models": list(finding.models),
+            "paths": list(finding.paths),
+            "files": list(finding.files),
+        }
         for finding in findings
     ]

@@ -1,0 +1,306 @@
+"""Reading every object again, on several cores, and holding it against its names."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from zoostore.digest import BLAKE3, Digest, DigestHasher, Oid, digest_descriptor, hash_descriptor
+from zoostore.errors import MalformedObject, ZooError
+from zoostore.objects.aliases import decode_aliases
+from zoostore.objects.snapshot import decode_snapshot
+from zoostore.objects.tree import decode_tree
+from zoostore.ops.findings import Report
+from zoostore.progress import Progress
+from zoostore.store.causes import SAID, UNKNOWN
+from zoostore.store.derive import aliases_in, loose_files, pack_files, read_rows
+from zoostore.store.index import Writer
+from zoostore.store.objectstore import ObjectStore
+from zoostore.store.packs import PackReader, check_object
+from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
+
+_MOST_THREADS = 8
+_WORTH_SHARING = 16 << 20
+"""A file of fewer bytes is never hashed by several threads."""
+
+_AHEAD = 4
+"""So many pieces of work wait for each thread, so that none has to."""
+
+_NOTED_AT_A_TIME = 1024
+
+T = TypeVar("T")
+Aliases = Mapping[Oid, set[Digest]]
+Learned = Callable[[Writer], None]
+"""Has the index know something, if what it knew before is what it still knows."""
+
+
+def default_threads() -> int:
+    """How many threads read, if nobody says: more than a few are no faster, and a disk that
+    spins is slower.
+    """
+    return min(os.cpu_count() or 1, _MOST_THREADS)
+
+
+@dataclass
+class _Objects:
+    store: ObjectStore
+    only: set[Oid] | None
+    aliases: Aliases
+    report: Report
+    progress: Progress
+    share: int
+    large: list[tuple[Oid, Path]] = field(default_factory=list)
+
+    def is_wanted(self, oid: Oid) -> bool:
+        return self.only is None or oid in self.only
+
+
+def verify_objects(
+    store: ObjectStore,
+    only: set[Oid] | None,
+    total: int,
+    threads: int,
+    report: Report,
+    progress: Progress,
+) -> Aliases:
+    """Hash every object in every place it stands in.
+
+    Args:
+        only: read these alone; None: all.
+        total: about how many bytes that is.
+        threads: how many read at a time.
+
+    Returns:
+        What the tables of aliases say.
+    """
+    aliases = read_aliases(store)
+    # A file that is more than one thread's share is hashed by all of them, after the others.
+    share = max(total // threads, _WORTH_SHARING)
+    objects = _Objects(store, only, aliases, report, progress, share)
+    with_all_threads = (_verify_loose(objects, oid, path, threads) for oid, path in objects.large)
+    learned = itertools.chain(_on_threads(_work(objects), threads), with_all_threads)
+    _note(store, filter(None, learned))
+    return aliases
+
+
+def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
+    """Have the index know the stamps of what was found intact, where it did not."""
+    can_be_noted = not (store.names.read_only or store.names.index_is_read_only)
+    while some := list(itertools.islice(learned, _NOTED_AT_A_TIME)):
+        if can_be_noted:
+            store.names.update(lambda index, some=some: [learn(index) for learn in some])  # type: ignore[misc]
+
+
+def read_aliases(store: ObjectStore) -> Aliases:
+    """What all intact tables of aliases say: the digests of each content."""
+    found: dict[Oid, set[Digest]] = {}
+    for _, path in pack_files(store.layout):
+        with PackReader(path) as pack:
+            for table in aliases_in(pack, read_rows(pack)):
+                for oid, digest in table.known:
+                    found.setdefault(oid, set()).add(digest)
+    return found
+
+
+def _work(objects: _Objects) -> Iterator[Callable[[], Learned | None]]:
+    """What is to be done, in pieces; large files are put off."""
+    for oid, entry in loose_files(objects.store.layout):
+        if not objects.is_wanted(oid):
+            continue
+        path = Path(entry.path)
+        if entry.stat(follow_symlinks=False).st_size >= objects.share:
+            objects.large.append((oid, path))
+        else:
+            yield lambda oid=oid, path=path: _verify_loose(objects, oid, path, 1)  # type: ignore[misc]
+    for name, path in pack_files(objects.store.layout):
+        yield lambda name=name, path=path: _verify_pack(objects, name, path)  # type: ignore[misc]
+
+
+def _on_threads(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
+    """The results of work, in order, of which so much is done at a time."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="zoostore-verify") as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for piece in work:
+                waiting.append(pool.submit(piece))
+                if len(waiting) >= _AHEAD * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> Learned | None:
+    report = objects.report
+    named = objects.aliases.get(oid, set())
+    algorithms = {digest.algorithm for digest in named}
+    known = objects.store.location(oid)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())  # before: what is written meanwhile shows
+            digests = digest_descriptor(
+                file.fileno(), algorithms, threads=threads, advance=objects.progress.advance
+            )
+    except FileNotFoundError:
+        return None  # gc has just taken it away
+    except OSError as error:
+        report.damage(str(oid), f"{path} cannot be read: {error.strerror}")
+        with report.lock:
+            report.loose.add(oid)
+        return None
+    got = Oid(digests[BLAKE3].value)
+    if got == oid:
+        report.count(oid, status.st_size)
+        _check_aliases(oid, named, digests, report)
+        return _learned_of(oid, known, status)
+    cause = known.cause(status) if known is not None and known.is_loose else UNKNOWN
+    names = f", which has {status.st_nlink - 1} other names" if status.st_nlink > 1 else ""
+    reason = f"the {status.st_size} bytes of {path}{names} have the id {got}; {SAID[cause]}"
+    report.damage(str(oid), reason, cause)
+    with report.lock:
+        report.loose.add(oid)
+    return None
+
+
+def _learned_of(oid: Oid, known: Location | None, status: os.stat_result) -> Learned | None:
+    """What an intact file tells of itself that the index does not know."""
+    if known is None or not known.is_loose or known.is_of(status):
+        return None
+
+    def learn(index: Writer) -> None:
+        if index.location(oid) == known:
+            index.set_locations([(oid, Location.loose(status))])
+
+    return learn
+
+
+def _check_aliases(
+    oid: Oid, named: set[Digest], digests: Mapping[str, Digest], report: Report
+) -> None:
+    for digest in named:
+        got = digests.get(digest.algorithm)
+        if got != digest:
+            report.damage(str(digest), f"a table of aliases says that {oid} has it; it has {got}")
+            with report.lock:
+                report.wrong_aliases.add((oid, digest))
+
+
+def _verify_pack(objects: _Objects, name: Oid, path: Path) -> Learned | None:
+    try:
+        with PackReader(path) as pack:
+            return _Pack(objects, name, pack).verify()
+    except FileNotFoundError:
+        return None  # gc has just packed anew what was in it
+    except OSError as error:
+        objects.report.damage(str(path), f"it cannot be read: {error.strerror}")
+        return None
+
+
+class _Pack:
+    """One pack, being read again."""
+
+    def __init__(self, objects: _Objects, name: Oid, pack: PackReader) -> None:
+        self._objects = objects
+        self._report = objects.report
+        self._name = name
+        self._pack = pack
+        number, record = objects.store.names.view(
+            lambda index: (index.pack_number(name), index.pack_named(name))
+        )
+        self._number: int | None = number
+        self._record: PackRecord | None = record
+
+    def verify(self) -> Learned | None:
+        status = self._pack.status()  # before: what is written meanwhile shows
+        self._check_whole()
+        rows = read_rows(self._pack)
+        wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
+        for row in wanted:
+            self._verify_row(row)
+            self._objects.progress.advance(row.stored)
+        self._check_index(wanted)
+        return self._learned(status)
+
+    def _learned(self, status: os.stat_result) -> Learned | None:
+        known, seen = self._record, PackRecord.of(self._name, status)
+        is_whole = self._objects.only is None and self._name not in self._report.packs
+        if known is None or known == seen or not is_whole:
+            return None
+
+        def learn(index: Writer) -> None:
+            if index.pack_named(seen.name) == known:
+                index.add_pack(seen)
+
+        return learn
+
+    def _check_whole(self) -> None:
+        """The footer and the table, and, where all is read, that the file is what its name says."""
+        try:
+            self._pack.table()
+            if self._objects.only is None:
+                got, _ = hash_descriptor(self._pack.fileno())
+                if got != self._name:
+                    raise MalformedObject(f"Its content has the id {got}, which is not its name.")
+        except ZooError as error:
+            cause = self._cause()
+            self._report.damage(str(self._pack.path), f"{error.message} ({SAID[cause]})", cause)
+            self._damage_pack()
+
+    def _cause(self) -> str:
+        return self._record.cause(self._pack.status()) if self._record else UNKNOWN
+
+    def _damage_pack(self) -> None:
+        with self._report.lock:
+            self._report.packs.add(self._name)
+
+    def _verify_row(self, row: Packed) -> None:
+        data = self._pack.read(row.offset, row.stored)
+        try:
+            check_object(row.oid, row.kind, data, str(self._pack.path))
+            _decode(row.kind, data)
+        except ZooError as error:
+            cause = self._cause()
+            self._report.damage(str(row.oid), f"{error.message} ({SAID[cause]})", cause)
+            self._damage_pack()
+            return
+        self._report.count(row.oid, row.size)
+        named = self._objects.aliases.get(row.oid)
+        if named and row.kind is ObjectKind.BLOB:
+            hasher = DigestHasher({digest.algorithm for digest in named}, len(data))
+            hasher.update(data)
+            _check_aliases(row.oid, named, hasher.digests(), self._report)
+
+    def _check_index(self, rows: list[Packed]) -> None:
+        """What the index says is in this pack must stand where it says."""
+        number = self._number
+        if number is None or self._name in self._report.packs:
+            return
+        places = self._objects.store.names.view(
+            lambda index: [(row, index.location(row.oid)) for row in rows]
+        )
+        for row, place in places:
+            if place is not None and place.pack == number:
+                expected = Location.packed(number, row)
+                if place != expected:
+                    self._report.damage(
+                        str(self._objects.store.layout.index),
+                        f"it says that {row.oid} is somewhere else in {self._pack.path}",
+                    )
+                    self._report.index_is_wrong = True
+
+
+def _decode(kind: ObjectKind, data: bytes) -> None:
+    if kind is ObjectKind.TREE:
+        decode_tree(data)
+    elif kind is ObjectKind.SNAPSHOT:
+        decode_snapshot(data)
+    elif kind is ObjectKind.ALIASES:
+        decode_aliases(data)
