@@ -11,7 +11,7 @@ from zoostore.objects.aliases import Aliases, aliases_oid, encode_aliases
 from zoostore.ops.on_disk import on_disk
 from zoostore.ops.verifying_objects import read_aliases
 from zoostore.store.batch import Batch
-from zoostore.store.derive import aliases_in, rebuild
+from zoostore.store.derive import aliases_in, pack_files, read_rows, rebuild
 from zoostore.store.index import Writer
 from zoostore.store.lost_names import LostNames, lost_names
 from zoostore.store.mending import set_aside, write_aside
