@@ -214,7 +214,7 @@ def _sort_out(store: ObjectStore, plan: _Plan, grace: float, now: float) -> None
     begun = oldest_work(store.layout, now)
     changed = plan.disk.changed(left)
     for oid, why in _explained(plan, left):
-        if changed[oid] >= begun:
+        if changed.get(oid, begun) >= begun:
             plan.waiting[oid] = Why(IN_WORK)
         elif why.reason == UNFINISHED and now - changed[oid] < grace:
             plan.waiting[oid] = why

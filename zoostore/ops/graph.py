@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from zoostore.digest import Oid
@@ -36,7 +37,8 @@ class Graph:
         self._trees: dict[bytes, TreeReferences] = {}
         self._snapshots: dict[bytes, SnapshotReferences] = {}
         for path, rows in disk.inner:
-            with PackReader(path) as pack:
+            # What was in a pack that is gone by now, the store has elsewhere.
+            with contextlib.suppress(FileNotFoundError), PackReader(path) as pack:
                 self._read(pack, rows)
 
     def _read(self, pack: PackReader, rows: list[RawRow]) -> None:

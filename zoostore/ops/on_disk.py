@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from zoostore.store.packs import PackReader, RawRow, read_raw_rows
 from zoostore.store.records import ObjectKind
 from zoostore.store.sweeping import PackToSweep
 
+_TRIES = 10
 _INNER = (int(ObjectKind.TREE), int(ObjectKind.SNAPSHOT))
 
 
@@ -47,11 +49,16 @@ class OnDisk:
         its owner's time.
         """
         found: dict[bytes, float] = {}
-        for pack in self._packs:
-            with PackReader(pack.path) as reader:
-                found |= {row[0]: pack.changed for row in read_raw_rows(reader) if row[0] in oids}
+        for pack, reader in self._opened():
+            found |= {row[0]: pack.changed for row in read_raw_rows(reader) if row[0] in oids}
         found |= {oid: when for oid, when in self._loose.items() if oid in oids}
         return found
+
+    def _opened(self) -> Iterator[tuple[_Pack, PackReader]]:
+        """The packs; one that somebody has replaced meanwhile is passed over."""
+        for pack in self._packs:
+            with contextlib.suppress(FileNotFoundError), PackReader(pack.path) as reader:
+                yield pack, reader
 
     def loose_among(self, dead: Collection[bytes]) -> list[Oid]:
         """Those that have a file of their own."""
@@ -59,9 +66,8 @@ class OnDisk:
 
     def packs_with(self, dead: Collection[bytes]) -> Iterator[PackToSweep]:
         """The packs that hold some of them."""
-        for pack in self._packs:
-            with PackReader(pack.path) as reader:
-                rows = read_rows(reader)
+        for pack, reader in self._opened():
+            rows = read_rows(reader)
             found = frozenset(row.oid for row in rows if row.oid in dead)
             if found:
                 yield PackToSweep(pack.name, pack.path, rows, found)
@@ -73,6 +79,13 @@ def on_disk(layout: Layout) -> OnDisk:
     Raises:
         NewerFormat: a pack holds what only a later release knows.
     """
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):  # a pack was replaced while it was listed
+            return _look(layout)
+    return _look(layout)
+
+
+def _look(layout: Layout) -> OnDisk:
     found = OnDisk()
     for name, path in pack_files(layout):
         with PackReader(path) as pack:
@@ -83,7 +96,8 @@ def on_disk(layout: Layout) -> OnDisk:
         found.snapshots += sum(row[1] == ObjectKind.SNAPSHOT for row in inner)
         found.inner.append((path, inner))
     for oid, entry in loose_files(layout):
-        status = entry.stat(follow_symlinks=False)
-        found._loose[oid] = status.st_ctime
-        found.sizes[oid] = status.st_size
+        with contextlib.suppress(FileNotFoundError):
+            status = entry.stat(follow_symlinks=False)
+            found._loose[oid] = status.st_ctime
+            found.sizes[oid] = status.st_size
     return found

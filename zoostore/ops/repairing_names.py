@@ -11,12 +11,11 @@ from zoostore.objects.aliases import Aliases, aliases_oid, encode_aliases
 from zoostore.ops.on_disk import on_disk
 from zoostore.ops.verifying_objects import read_aliases
 from zoostore.store.batch import Batch
-from zoostore.store.derive import aliases_in, pack_files, read_rows, rebuild
+from zoostore.store.derive import aliases_in, open_packs, read_rows, rebuild
 from zoostore.store.index import Writer
 from zoostore.store.lost_names import LostNames, lost_names
 from zoostore.store.mending import set_aside, write_aside
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader
 from zoostore.store.records import ObjectKind, Position, RefChange
 from zoostore.store.reflog import encode_change
 from zoostore.store.refs import current_of
@@ -93,14 +92,13 @@ def correct_aliases(store: ObjectStore, wrong: Collection[tuple[Oid, Digest]]) -
     disk = on_disk(store.layout)
     dead: set[Oid] = set()
     with Batch(store) as batch:
-        for _, path in pack_files(store.layout):
-            with PackReader(path) as reader:
-                for table in aliases_in(reader, read_rows(reader)):
-                    if table.known.isdisjoint(wrong):
-                        continue
-                    dead.add(aliases_oid(encode_aliases(table)))
-                    kept = encode_aliases(Aliases(table.origin, table.known.difference(wrong)))
-                    batch.put(aliases_oid(kept), ObjectKind.ALIASES, kept)
+        for _, pack in open_packs(store.layout):
+            for table in aliases_in(pack, read_rows(pack)):
+                if table.known.isdisjoint(wrong):
+                    continue
+                dead.add(aliases_oid(encode_aliases(table)))
+                kept = encode_aliases(Aliases(table.origin, table.known.difference(wrong)))
+                batch.put(aliases_oid(kept), ObjectKind.ALIASES, kept)
         batch.publish()
     sweep_packs(store.names, list(disk.packs_with(dead)), lambda: ())
     store.forget_packs()

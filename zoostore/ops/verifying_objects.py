@@ -19,7 +19,7 @@ from zoostore.objects.tree import decode_tree
 from zoostore.ops.findings import Report
 from zoostore.progress import Progress
 from zoostore.store.causes import SAID, UNKNOWN
-from zoostore.store.derive import aliases_in, loose_files, pack_files, read_rows
+from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files, read_rows
 from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, check_object
@@ -100,11 +100,10 @@ def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
 def read_aliases(store: ObjectStore) -> Aliases:
     """What all intact tables of aliases say: the digests of each content."""
     found: dict[Oid, set[Digest]] = {}
-    for _, path in pack_files(store.layout):
-        with PackReader(path) as pack:
-            for table in aliases_in(pack, read_rows(pack)):
-                for oid, digest in table.known:
-                    found.setdefault(oid, set()).add(digest)
+    for _, pack in open_packs(store.layout):
+        for table in aliases_in(pack, read_rows(pack)):
+            for oid, digest in table.known:
+                found.setdefault(oid, set()).add(digest)
     return found
 
 

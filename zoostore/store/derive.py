@@ -94,6 +94,17 @@ def pack_files(layout: Layout) -> Iterator[tuple[Oid, Path]]:
                 continue
 
 
+def open_packs(layout: Layout) -> Iterator[tuple[Oid, PackReader]]:
+    """The packs on disk, each open while it is looked at; one that has just gone is passed over."""
+    for name, path in pack_files(layout):
+        try:
+            pack = PackReader(path)
+        except FileNotFoundError:  # gc has packed anew what was in it
+            continue
+        with pack:
+            yield name, pack
+
+
 def loose_files(layout: Layout) -> Iterator[tuple[Oid, os.DirEntry[str]]]:
     """The loose objects on disk, by oid, in order."""
     for folder in sorted(_listed(layout.objects), key=lambda entry: entry.name):

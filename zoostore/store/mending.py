@@ -9,7 +9,7 @@ from pathlib import Path
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
 from zoostore.files.staging import Staging, fsync_directory, publish, random_name, replace_durably
-from zoostore.store.derive import pack_files, read_rows
+from zoostore.store.derive import open_packs, read_rows
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
@@ -103,9 +103,8 @@ def _index_rows(index: Writer, record: PackRecord, rows: list[Packed]) -> None:
 
 def index_copies(index: Writer, layout: Layout, wanted: Collection[Oid]) -> None:
     """Look for intact copies of objects in every pack there is."""
-    for name, path in pack_files(layout) if wanted else ():
-        with PackReader(path) as pack:
-            rows = [row for row in read_rows(pack) if row.oid in wanted and _is_intact(pack, row)]
+    for name, pack in open_packs(layout) if wanted else ():
+        rows = [row for row in read_rows(pack) if row.oid in wanted and _is_intact(pack, row)]
         if rows:
             known = index.pack_named(name)
             _index_rows(index, known or PackRecord(name, 0, 0, 0), rows)
@@ -113,11 +112,10 @@ def index_copies(index: Writer, layout: Layout, wanted: Collection[Oid]) -> None
 
 def read_copy(layout: Layout, oid: Oid) -> bytes | None:
     """An object from the first pack that has an intact copy of it."""
-    for _, path in pack_files(layout):
-        with PackReader(path) as pack:
-            for row in read_rows(pack):
-                if row.oid == oid and _is_intact(pack, row):
-                    return pack.read(row.offset, row.stored)
+    for _, pack in open_packs(layout):
+        for row in read_rows(pack):
+            if row.oid == oid and _is_intact(pack, row):
+                return pack.read(row.offset, row.stored)
     return None
 
 
