@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -72,23 +73,22 @@ def remove_leftovers(leftovers: Collection[Leftover]) -> None:
 
 
 def _old(folder: Path, before: float, reason: str) -> Iterator[Leftover]:
-    for path in _listed(folder):
+    for path, status in _listed(folder):
         # What names were lost stays until they are restored, or given up.
-        if os.lstat(path).st_ctime < before and not path.name.startswith(PREFIX):
+        if status.st_ctime < before and not path.name.startswith(PREFIX):
             yield _leftover(path, reason)
 
 
 def _abandoned(folder: Path, now: float) -> Iterator[Leftover]:
-    for path in _listed(folder):
+    for path, status in _listed(folder):
         is_staging = path.is_dir() and path.name.count(".") >= 2
-        if (is_staging or path.suffix == SUFFIX) and not is_at_work(
-            path, now - os.lstat(path).st_mtime
-        ):
+        is_work = is_staging or path.suffix == SUFFIX
+        if is_work and not is_at_work(path, now - status.st_mtime):
             yield _leftover(path, ABANDONED)
 
 
 def _unnamed(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
-    for path in _listed(folder):
+    for path, _ in _listed(folder):
         if len(path.name) != OID_HEX:
             continue
         try:
@@ -100,13 +100,15 @@ def _unnamed(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
 
 
 def _records(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
-    for path in _listed(folder):
+    for path, _ in _listed(folder):
         if TrackingFile(path).snapshot() not in kept:
             yield _leftover(path, UNNAMED)
 
 
-def _listed(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _listed(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # somebody has just taken it away
+            yield path, os.lstat(path)
 
 
 def _leftover(path: Path, reason: str) -> Leftover:
@@ -115,8 +117,9 @@ def _leftover(path: Path, reason: str) -> Leftover:
 
 def _sizes(path: Path) -> Iterator[int]:
     if not path.is_dir() or path.is_symlink():
-        status = os.lstat(path)
-        yield status.st_size if status.st_nlink == 1 else 0
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(path)
+            yield status.st_size if status.st_nlink == 1 else 0
         return
     for folder, _, names in os.walk(path):
         for name in names:
