@@ -65,6 +65,7 @@ def run(root: Path, processes: int, seconds: float, seed: int) -> Result:
             wrong.append(f"exit {process.returncode}: {err}")
         else:
             reports.append(json.loads(out))
+            wrong += [err] if reports[-1]["wrong"] else []
     for report in reports:
         wrong += report["wrong"]
     wrong += check(Store(root / "store", offline=True), reports)

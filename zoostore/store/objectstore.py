@@ -254,7 +254,13 @@ class ObjectStore:
     # Loose objects
 
     def _open_loose(self, oid: Oid) -> BinaryIO:
-        return open(self.layout.loose(oid), "rb")
+        try:
+            return open(self.layout.loose(oid), "rb")
+        except FileNotFoundError:
+            raise MissingObject(
+                f"The object {oid} was removed from the store {self.layout.root} in this moment.",
+                oid=str(oid),
+            ) from None
 
     def _check_loose(self, oid: Oid, location: Location) -> Location | None:
         try:
@@ -264,11 +270,14 @@ class ObjectStore:
             return None
         return location if location.is_of(status) else self._verify_loose(oid, location)
 
-    def _verify_loose(self, oid: Oid, known: Location | None) -> Location:
+    def _verify_loose(self, oid: Oid, known: Location | None) -> Location | None:
         path = self.layout.loose(oid)
-        with open(path, "rb", buffering=0) as file:
-            status = os.fstat(file.fileno())  # before: what is written meanwhile shows
-            got, size = hash_descriptor(file.fileno())
+        try:
+            with open(path, "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())  # before: what is written meanwhile shows
+                got, size = hash_descriptor(file.fileno())
+        except FileNotFoundError:  # gc removes it in this moment
+            return None
         if got != oid:
             became = self._what_became_of(oid)
             copy = self.location(oid) if self._mends else None
