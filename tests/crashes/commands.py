@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -28,10 +29,15 @@ def _add_to_nothing(scene: Scene) -> object:
     return Store(scene.root / "fresh", offline=True).add(scene.root / "incoming", "zoo:one", time=3)
 
 
+def _adopt(scene: Scene) -> object:
+    time.time = lambda: 3.0  # type: ignore[assignment]
+    return scene.store.adopt(scene.root / "incoming", stub="zoo:adopted")
+
+
 COMMANDS: dict[str, Command] = {
     "add": Command(lambda s: s.store.add(s.root / "incoming", "zoo:one", message="third", time=3)),
     "add, the first": Command(_add_to_nothing, store="fresh"),
-    "adopt": Command(lambda s: s.store.adopt(s.root / "incoming", stub="zoo:adopted")),
+    "adopt": Command(_adopt),
     "pull, a folder": Command(lambda s: s.connected(str(s.zoo)).pull("zoo:far")),
     "pull, http": Command(lambda s: s.connected(s.web).pull("zoo:far")),
     "commit": Command(

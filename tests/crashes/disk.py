@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -47,6 +47,12 @@ def read_log(log: bytes) -> list[Call]:
         call = Call(int(position), kind.decode(), int(one), int(two), path, other, texts[2])
         calls.append(call)
     return calls
+
+
+def inodes_of(root: Path) -> dict[str, int]:
+    """The inode of every file below a folder."""
+    files = (path for path in root.rglob("*") if not path.is_dir() and not path.is_symlink())
+    return {path.relative_to(root).as_posix(): path.stat().st_ino for path in files}
 
 
 class Cut(Enum):
@@ -146,10 +152,13 @@ class Disk:
     Args:
         root: the path by which the calls name it.
         origin: where the tree stands as it was before the first call, all of it flushed.
+        inodes: those that the calls know its files by.
     """
 
-    def __init__(self, root: Path, origin: Path) -> None:
+    def __init__(self, root: Path, origin: Path, inodes: Mapping[str, int]) -> None:
         self._root = root
+        self._origin = origin
+        self._known = inodes
         self._inodes: dict[int, File] = {}
         self.tree = self._read(origin)
         self.moment = 0
@@ -167,10 +176,11 @@ class Disk:
             return Link(os.readlink(path))
         if stat.S_ISDIR(status.st_mode):
             return self._read(path)
-        if status.st_ino not in self._inodes:
+        inode = self._known[path.relative_to(self._origin).as_posix()]
+        if inode not in self._inodes:
             mode = stat.S_IMODE(status.st_mode)
-            self._inodes[status.st_ino] = File(mode, path.read_bytes(), path)
-        return self._inodes[status.st_ino]
+            self._inodes[inode] = File(mode, path.read_bytes(), path)
+        return self._inodes[inode]
 
     def apply(self, call: Call) -> None:
         """Do what a call did."""

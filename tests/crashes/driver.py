@@ -26,7 +26,7 @@ import zoostore.store.index_stamp
 import zoostore.transport.http
 from tests.crashes.children import Ended, in_child
 from tests.crashes.commands import COMMANDS, Command
-from tests.crashes.disk import Call, Cut, Disk, read_log
+from tests.crashes.disk import Call, Cut, Disk, inodes_of, read_log
 from tests.crashes.scenes import Scene, copy_scene, prepare
 from tests.crashes.shim import NOWHERE, Action, Shim
 from tests.crashes.states import (
@@ -34,6 +34,7 @@ from tests.crashes.states import (
     check_crashed,
     check_directories,
     check_repeated,
+    look_at,
     state_of,
 )
 from zoostore.errors import ZooError
@@ -73,12 +74,25 @@ class Sweep:
         self._fresh()
         before = _value(in_child(lambda: state_of(scene, command.store)))
         self._fresh()
+        self._inodes = inodes_of(scene.root)
         with open(self._log, "wb") as log:
             _value(in_child(lambda: self._run(NOWHERE, Action.COUNT, log=log.fileno())))
-        self.finished = Disk(scene.root, self._pristine)
         calls = read_log(self._log.read_bytes())
+        self._check_model(calls)
         after = _value(in_child(lambda: state_of(scene, command.store)))
         return before, after, calls
+
+    def _check_model(self, calls: list[Call]) -> None:
+        """Make sure that the calls are all that was done: played back, they come to the same."""
+        disk = Disk(self._scene.root, self._pristine, self._inodes)
+        for call in calls:
+            disk.apply(call)
+        there = dict(look_at(self._scene.root, whole=True))
+        for path, content in disk.contents().items():
+            if Path(path).name != "lock.mdb":  # whose pages are written to in memory
+                assert there.pop(path) == content, f"{path} was changed unseen"
+        there = {path: content for path, content in there.items() if content[:3] != b"-> "}
+        assert {Path(path).name for path in there} <= {"lock.mdb"}, f"made unseen: {there.keys()}"
 
     def _fresh(self) -> None:
         copy_scene(self._pristine, self._scene.root)
@@ -107,7 +121,7 @@ class Sweep:
         for call in self.calls:
             if call.position == position:
                 return f"{position} ({call.kind} {Path(call.path).name} {Path(call.other).name})"
-        return f"{position} (the end)"
+        return f"{position} ({'the end' if position >= self.positions else 'what was refused'})"
 
     # Killing
 
@@ -157,7 +171,7 @@ class Sweep:
     # Cutting the power
 
     def cut_power(self, positions: list[int]) -> int:
-        disk = Disk(self._scene.root, self._pristine)
+        disk = Disk(self._scene.root, self._pristine, self._inodes)
         wanted = set(positions)
         tried = 0
         for position in range(self.positions + 1):

@@ -64,11 +64,11 @@ def _files_of(store: Store, stub: str) -> Files:
     return found
 
 
-def look_at(root: Path) -> Files:
+def look_at(root: Path, *, whole: bool = False) -> Files:
     """What stands in a directory, apart from what a checkout knows of itself."""
     found = {}
     for folder, names, files in os.walk(root):
-        if ".zoostore" in names:
+        if ".zoostore" in names and not whole:
             names.remove(".zoostore")
         for name in files:
             path = Path(folder, name)
@@ -160,7 +160,7 @@ def _strays(scene: Scene, command: Command) -> Iterator[Path]:
     store = scene.root / command.store
     yield from (path for path in store.iterdir() if path.name not in _KEPT)
     yield from (path for path in (store / "index").iterdir() if path.name not in _INDEX)
-    yield from (store / "tmp").iterdir()
+    yield from (path for path in (store / "tmp").iterdir() if path.name != "downloads")
     yield from scene.root.glob(".zoostore-*")
     for directory in scene.checkouts:
         if (directory / ".zoostore").is_dir():
