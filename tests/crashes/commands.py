@@ -43,6 +43,10 @@ COMMANDS: dict[str, Command] = {
     "commit": Command(
         lambda s: s.store.commit(s.root / "work", message="third", time=3), (NothingToCommit,)
     ),
+    "commit --as": Command(
+        lambda s: s.store.commit(s.root / "work", message="as", stub="zoo:as", time=3),
+        (NothingToCommit,),
+    ),
     "checkout": Command(lambda s: s.store.checkout("zoo:one", s.root / "new")),
     "checkout, an update": Command(lambda s: s.store.checkout("zoo:one", s.root / "old")),
     "tag": Command(lambda s: s.store.tag("zoo:one", "v2")),

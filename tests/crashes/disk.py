@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import random
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+
+
+_LONG_AGO = time.time() - 3600
 
 
 class Call(NamedTuple):
@@ -47,12 +51,6 @@ def read_log(log: bytes) -> list[Call]:
         call = Call(int(position), kind.decode(), int(one), int(two), path, other, texts[2])
         calls.append(call)
     return calls
-
-
-def inodes_of(root: Path) -> dict[str, int]:
-    """The inode of every file below a folder."""
-    files = (path for path in root.rglob("*") if not path.is_dir() and not path.is_symlink())
-    return {path.relative_to(root).as_posix(): path.stat().st_ino for path in files}
 
 
 class Cut(Enum):
@@ -150,17 +148,15 @@ class Disk:
     """A directory tree as a process changes it.
 
     Args:
-        root: the path by which the calls name it.
-        origin: where the tree stands as it was before the first call, all of it flushed.
-        inodes: those that the calls know its files by.
+        root: the tree as it is before the first call, all of it flushed.
+        origin: where the same stays as it is.
     """
 
-    def __init__(self, root: Path, origin: Path, inodes: Mapping[str, int]) -> None:
+    def __init__(self, root: Path, origin: Path) -> None:
         self._root = root
         self._origin = origin
-        self._known = inodes
         self._inodes: dict[int, File] = {}
-        self.tree = self._read(origin)
+        self.tree = self._read(root)
         self.moment = 0
 
     def _read(self, path: Path) -> Folder:
@@ -176,11 +172,11 @@ class Disk:
             return Link(os.readlink(path))
         if stat.S_ISDIR(status.st_mode):
             return self._read(path)
-        inode = self._known[path.relative_to(self._origin).as_posix()]
-        if inode not in self._inodes:
+        if status.st_ino not in self._inodes:
+            origin = self._origin / path.relative_to(self._root)
             mode = stat.S_IMODE(status.st_mode)
-            self._inodes[inode] = File(mode, path.read_bytes(), path)
-        return self._inodes[inode]
+            self._inodes[status.st_ino] = File(mode, path.read_bytes(), origin)
+        return self._inodes[status.st_ino]
 
     def apply(self, call: Call) -> None:
         """Do what a call did."""
@@ -296,6 +292,7 @@ class _LayOut:
             return
         path.write_bytes(content)
         path.chmod(node.mode)
+        os.utime(path, (_LONG_AGO, _LONG_AGO))
 
 
 def _is_in_index(at: str) -> bool:

@@ -6,6 +6,7 @@ scene, and looked at in another.
 
 from __future__ import annotations
 
+import copy
 import errno
 import importlib
 import json
@@ -26,7 +27,7 @@ import zoostore.store.index_stamp
 import zoostore.transport.http
 from tests.crashes.children import Ended, in_child
 from tests.crashes.commands import COMMANDS, Command
-from tests.crashes.disk import Call, Cut, Disk, inodes_of, read_log
+from tests.crashes.disk import Call, Cut, Disk, read_log
 from tests.crashes.scenes import Scene, copy_scene, prepare
 from tests.crashes.shim import NOWHERE, Action, Shim
 from tests.crashes.states import (
@@ -74,7 +75,7 @@ class Sweep:
         self._fresh()
         before = _value(in_child(lambda: state_of(scene, command.store)))
         self._fresh()
-        self._inodes = inodes_of(scene.root)
+        self._disk = Disk(scene.root, self._pristine)
         with open(self._log, "wb") as log:
             _value(in_child(lambda: self._run(NOWHERE, Action.COUNT, log=log.fileno())))
         calls = read_log(self._log.read_bytes())
@@ -84,7 +85,7 @@ class Sweep:
 
     def _check_model(self, calls: list[Call]) -> None:
         """Make sure that the calls are all that was done: played back, they come to the same."""
-        disk = Disk(self._scene.root, self._pristine, self._inodes)
+        disk = copy.deepcopy(self._disk)
         for call in calls:
             disk.apply(call)
         there = dict(look_at(self._scene.root, whole=True))
@@ -171,7 +172,7 @@ class Sweep:
     # Cutting the power
 
     def cut_power(self, positions: list[int]) -> int:
-        disk = Disk(self._scene.root, self._pristine, self._inodes)
+        disk = copy.deepcopy(self._disk)
         wanted = set(positions)
         tried = 0
         for position in range(self.positions + 1):
