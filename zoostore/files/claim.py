@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -13,6 +14,7 @@ from zoostore.errors import StoreBusy
 from zoostore.files.staging import host_name, owner_is_gone, random_name
 
 _LONGEST = 1000
+_SILENT_SECONDS = 60
 
 SUFFIX = ".claim"
 """How the names of claims end that others may take away."""
@@ -135,6 +137,8 @@ def _is_gone(file: TextIO, host: str, pid: str, running: str) -> bool:
     Its lock says so if the same kernel runs as then: ids of processes are given again, and each
     container counts its own. Across machines locks are not to be trusted.
     """
+    if not pid:  # it was killed before it could say who it is; or is about to say it
+        return time.time() - os.fstat(file.fileno()).st_mtime > _SILENT_SECONDS
     if running and running == boot_id():
         return _lock(file.fileno())
     is_since_restarted = bool(running) and host == host_name()

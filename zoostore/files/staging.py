@@ -35,7 +35,9 @@ def fsync_directory(path: Path) -> None:
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Give a file new content so that a reader, or a crash, sees the old or the new."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.{random_name(4)}.tmp")
+    prefix = f".{path.name}."
+    remove_abandoned(path.parent, prefix)
+    staged = path.with_name(prefix + own_name())
     try:
         with open(staged, "xb") as file:
             file.write(data)
@@ -90,9 +92,8 @@ class Staging:
     def _own_folder(self) -> Path:
         if self._folder is None:
             remove_abandoned(self._root, self._prefix)
-            name = f"{self._prefix}{host_name()}.{os.getpid()}.{random_name(4)}"
             self._root.mkdir(exist_ok=True)
-            self._folder = self._root / name
+            self._folder = self._root / (self._prefix + own_name())
             self._folder.mkdir()
             (self._folder / BEGUN).touch()
         return self._folder
@@ -119,15 +120,28 @@ def publish(
 
 
 def remove_abandoned(root: Path, prefix: str = "") -> None:
-    """Remove the staging folders of processes of this machine that are gone."""
+    """Remove what processes of this machine that are gone have staged: their folders and files."""
     if not root.is_dir():
         return
-    import shutil
-
-    for folder in root.iterdir():
-        owner, _, pid = folder.name.rpartition(".")[0].rpartition(".")
+    for path in root.iterdir():
+        owner, _, pid = path.name.rpartition(".")[0].rpartition(".")
         if owner.startswith(prefix) and owner_is_gone(owner.removeprefix(prefix), pid):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):  # another was faster, or it stays
+            path.unlink()
+
+
+def own_name() -> str:
+    """A name for what this process stages, that nothing has, and that says whose it is."""
+    return f"{host_name()}.{os.getpid()}.{random_name(4)}"
 
 
 def owner_is_gone(host: str, pid: str) -> bool:

@@ -26,6 +26,7 @@ from zoostore.ops.known_checkouts import remember_checkout
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pulled import Pulled
+from zoostore.ops.resuming import resume
 from zoostore.ops.status import tracking_of
 from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking
 from zoostore.ops.working import CheckoutState, WorkingDirectory
@@ -169,6 +170,7 @@ def require_outside_checkouts(directory: Path) -> None:
 
 def _tracking(store: ObjectStore, working: WorkingDirectory, options: CheckoutOptions) -> Tracking:
     if working.is_checkout():
+        resume(store, working)
         return tracking_of(store, working)
     root = working.root
     if os.path.lexists(root) and not root.is_dir():

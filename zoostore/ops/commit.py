@@ -23,9 +23,10 @@ from zoostore.ops.completing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, put_trees, record
+from zoostore.ops.resuming import resume
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.tracking import Tracked, laid_out
-from zoostore.ops.working import CheckoutState, WorkingDirectory
+from zoostore.ops.working import CheckoutState, Committing, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
@@ -55,6 +56,7 @@ def commit(
     if not note.message.strip():
         raise UsageError("A commit needs a message; nothing was committed.")
     store.layout.require_not_within(working.root)
+    resume(store, working)
     state = working.state()
     parent = Oid.parse(state.snapshot)
     name = stub or state.stub
@@ -66,7 +68,7 @@ def commit(
     left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
     kept = {**left_out, **compared.clean}
     changed = require_keepable(working.root, differing, beside=kept if differing else ())
-    if not changed and not compared.deleted and stub is None:
+    if not changed and not compared.deleted and name == state.stub:
         raise NothingToCommit(
             f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
             path=str(working.root),
@@ -92,6 +94,7 @@ def commit(
                 op="commit",
                 note=note,
                 is_partial=bool(missing_blobs(store, entries)),
+                announce=lambda oid: working.begin_commit(Committing(name, str(oid))),
             )
         except MalformedObject as error:  # a new file stands where globs left a folder out
             raise UnsafeName(

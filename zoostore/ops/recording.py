@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from zoostore.digest import Oid
@@ -93,6 +93,7 @@ def record(
     op: str,
     note: Note,
     is_partial: bool = False,
+    announce: Callable[[Oid], None] = lambda _: None,
 ) -> Recorded:
     """Record a listing as a snapshot, and move the stub's ref to it.
 
@@ -102,6 +103,7 @@ def record(
         old: the snapshot the ref must still point to.
         op: the verb, for the reflog.
         is_partial: whether files of it are not here.
+        announce: is told the snapshot's id before the ref moves.
 
     Raises:
         Diverged: the ref points elsewhere by now.
@@ -129,5 +131,6 @@ def record(
         message=note.message,
         partial=is_partial,
     )
+    announce(oid)
     batch.commit(change)
     return Recorded(stub, oid, follows, files, size, batch.new_objects, batch.new_bytes)

@@ -30,7 +30,7 @@ def repair_checkout(store: ObjectStore, root: Path) -> bool:
     working = WorkingDirectory(root)
     try:
         if why_unbelievable(store, working):
-            working.record_state(_state_of(store, working, known))
+            working.follow(_state_of(store, working, known))
         state = working.state()
         tracking = tracking_of(store, working)
         working.record_paths(state.snapshot, {**tracking.paths, **compare(root, tracking).clean})

@@ -2,7 +2,8 @@
 
 `checkout.json` says which snapshot of which stub it is. `entries` says what was laid out,
 so that `status` need not read what has not been touched. It is replaced before
-`checkout.json`, and counts only while both name the same snapshot.
+`checkout.json`, and counts only while both name the same snapshot. `committing` is there while
+a commit moves its ref, and names the snapshot that is about to be recorded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, NewerFormat, NotACheckout, ZooError
@@ -42,6 +44,13 @@ class CheckoutState:
     exclude: tuple[str, ...] = ()
 
 
+class Committing(NamedTuple):
+    """A commit that has begun to record: the ref it moves, and the snapshot's id as hex digits."""
+
+    stub: str
+    snapshot: str
+
+
 class WorkingDirectory:
     """A directory that is, or is to become, a checkout."""
 
@@ -49,6 +58,7 @@ class WorkingDirectory:
         self.root = root
         self.folder = root / CHECKOUT_FOLDER
         self._state = self.folder / "checkout.json"
+        self._committing = self.folder / "committing"
         self._tracking = TrackingFile(self.folder)
 
     @classmethod
@@ -110,12 +120,27 @@ class WorkingDirectory:
         """Remember a snapshot and what was laid out of it."""
         self.folder.mkdir(exist_ok=True)
         self.record_paths(state.snapshot, paths)
-        self.record_state(state)
+        self.follow(state)
 
-    def record_state(self, state: CheckoutState) -> None:
-        """Remember a snapshot, of which is recorded already what was laid out, or not at all."""
+    def follow(self, state: CheckoutState) -> None:
+        """Remember a snapshot; what was laid out of it is found by reading all files."""
         value = {"format": FORMAT, **asdict(state)}
         replace_durably(self._state, json.dumps(value, sort_keys=True, indent=1).encode())
+        self._committing.unlink(missing_ok=True)
+
+    def begin_commit(self, committing: Committing) -> None:
+        """Remember what a commit is about to record, for when it is cut off after that."""
+        value = json.dumps(committing._asdict(), sort_keys=True)
+        replace_durably(self._committing, value.encode())
+
+    def begun_commit(self) -> Committing | None:
+        """What a commit that did not end was about to record, if there is one."""
+        try:
+            committing = Committing(**json.loads(self._committing.read_bytes()))
+            Oid.parse(committing.snapshot)
+            return committing
+        except (OSError, ValueError, TypeError, AttributeError):  # cut off before it mattered
+            return None
 
     def record_paths(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
         """Remember what was laid out of a snapshot, once its stamps lie in the past."""

@@ -83,9 +83,7 @@ class Batch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pack is not None:
-            with contextlib.suppress(OSError):  # the disk is full: what is left is thrown away
-                self._pack.file.close()
+        self._drop_pack()
         self.staging.close()
 
     # Taking objects in
@@ -109,7 +107,7 @@ class Batch:
         """Take in a small object whose oid was computed from these bytes; whether it is new."""
         if self.has(oid):
             return False
-        self._open_pack().writer.add(oid, kind, data)
+        self._pack_up(kind, [(oid, data)])
         self._count(len(data))
         return True
 
@@ -162,7 +160,7 @@ class Batch:
         self._relied |= here
         new = {oid: data for oid, data in unknown.items() if oid not in known and oid not in here}
         if new:
-            self._open_pack().writer.add_all(kind, new.items())
+            self._pack_up(kind, new.items())
             self.new_objects += len(new)
             self.new_bytes += sum(map(len, new.values()))
         return set(new)
@@ -256,10 +254,29 @@ class Batch:
             self._pack = _PackInProgress(path, file, PackWriter(file))
         return self._pack
 
+    def _pack_up(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
+        """Write objects to the pack, which a write that fails leaves in a state nobody knows."""
+        pack = self._open_pack()
+        try:
+            pack.writer.add_all(kind, objects)
+        except BaseException:
+            self._drop_pack()
+            raise
+
+    def _drop_pack(self) -> None:
+        pack, self._pack = self._pack, None
+        if pack is not None:
+            with contextlib.suppress(OSError):  # the disk is full: what is left is thrown away
+                pack.file.close()
+
     # Publishing them
 
     def publish(self) -> None:
-        """Make what came in durable and part of the store, whatever becomes of the rest."""
+        """Make what came in durable and part of the store, whatever becomes of the rest.
+
+        What that fails for is gone: nothing is flushed twice, for where a flush has failed once,
+        the next says that all is well.
+        """
         self._make_durable()
         self._store.names.update(self._arrivals.index_into)
         self._forget_arrivals()
@@ -287,37 +304,40 @@ class Batch:
         self._arrivals = _Arrivals({}, [], set())
 
     def _make_durable(self) -> None:
+        loose: dict[Oid, Location] = {}
         folders: set[Path] = set()
-        for oid, staged in self._staged.items():
-            self._arrivals.loose[oid] = self._publish_loose(oid, staged, folders)
-        self._staged = {}
-        self._pack_aliases()
-        if self._pack is not None:
-            self._arrivals.packs.append(self._publish_pack(self._pack))
-            self._pack = None
+        while self._staged:
+            oid, staged = self._staged.popitem()
+            loose[oid] = self._publish_loose(oid, staged, folders)
+        aliases = self._pack_aliases()
+        pack, self._pack = self._pack, None
+        packs = [self._publish_pack(pack)] if pack is not None else []
         for folder in folders:
             fsync_directory(folder)
+        self._arrivals.loose.update(loose)
+        self._arrivals.packs.extend(packs)
+        self._arrivals.aliases.update(aliases)
 
-    def _pack_aliases(self) -> None:
-        for origin, known in sorted(self._aliases.items()):
+    def _pack_aliases(self) -> set[tuple[Oid, Digest]]:
+        waiting, self._aliases = self._aliases, {}
+        for origin, known in sorted(waiting.items()):
             data = encode_aliases(Aliases(origin, frozenset(known)))
-            self._open_pack().writer.add(aliases_oid(data), ObjectKind.ALIASES, data)
-            self._arrivals.aliases.update(known)
-        self._aliases = {}
+            self._pack_up(ObjectKind.ALIASES, [(aliases_oid(data), data)])
+        return set().union(*waiting.values())
 
     def _publish_loose(self, oid: Oid, staged: Staged, folders: set[Path]) -> Location:
         target = self._store.layout.loose(oid)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            folders.add(target.parent.parent)
-        folders.add(target.parent)
+        # Whoever made the folder may have been killed before its name was durable.
+        folders |= {target.parent, target.parent.parent}
         with open(staged.path, "rb") as file:
             status = publish(file, staged.path, target, keep_mode=staged.is_shared)
         return Location.loose(status)
 
     def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, list[Packed]]:
-        name, rows = pack.writer.finish()
         with pack.file as file:
+            name, rows = pack.writer.finish()
             target = self._store.layout.pack(name)
             target.parent.mkdir(exist_ok=True)
             status = publish(file, pack.path, target)

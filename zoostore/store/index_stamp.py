@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from zoostore.files.staging import own_name, remove_abandoned
+
 _STAMP = "stamp"
 _TRIES = 10
 _PAUSE_SECONDS = 0.002
@@ -28,10 +30,13 @@ with lmdb.open(sys.argv[1], readonly=True, lock=False) as env, env.begin() as tx
 
 def record_stamp(folder: Path) -> None:
     """Note the index file's stamp. It is only a hint, so it need not be durable."""
-    staged = folder / f"{_STAMP}.{os.getpid()}"
+    staged = folder / f"{_STAMP}.{own_name()}"
     with contextlib.suppress(OSError):
-        staged.write_text(_stamp_of(folder))
-        os.replace(staged, folder / _STAMP)
+        try:
+            staged.write_text(_stamp_of(folder))
+            os.replace(staged, folder / _STAMP)
+        except OSError:
+            staged.unlink(missing_ok=True)
 
 
 def is_trustworthy(folder: Path) -> bool:
@@ -46,6 +51,7 @@ def is_trustworthy(folder: Path) -> bool:
         time.sleep(_PAUSE_SECONDS)
     if not _survives_reading(folder):
         return False
+    remove_abandoned(folder, f"{_STAMP}.")
     record_stamp(folder)
     return True
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
-from zoostore.files.staging import replace_durably
+from zoostore.files.staging import fsync_directory, replace_durably
 
 FORMAT = 1
 _FORMAT_LINE = "zoostore {}\n"
@@ -120,8 +121,12 @@ class Layout:
         """
         try:
             self._check_free()
+            above = _folders_to_change(self.root)
             for folder in (self.root, self.objects, self.packs, self.tmp):
                 folder.mkdir(parents=True, exist_ok=True)
+            for folder in above:
+                with contextlib.suppress(PermissionError):  # it is another's, and was there
+                    fsync_directory(folder)
             # The format file comes last: where it stands, the rest does too.
             replace_durably(self.format, _FORMAT_LINE.format(FORMAT).encode())
         except OSError as error:
@@ -142,3 +147,11 @@ class Layout:
                 "nothing was changed.",
                 path=str(self.root),
             )
+
+
+def _folders_to_change(path: Path) -> list[Path]:
+    """The folders in which a name is about to come, or came and need not be durable yet."""
+    above = [path.absolute().parent]
+    while not above[-1].exists():
+        above.append(above[-1].parent)
+    return above

@@ -21,6 +21,7 @@ reported as done, and is no damage.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
+from zoostore.files.staging import fsync_directory
 from zoostore.store.records import Position, RefChange
 
 if TYPE_CHECKING:
@@ -127,11 +129,23 @@ class Reflog:
             # A line that a crash cut off must not swallow this one.
             end = os.lseek(descriptor, 0, os.SEEK_END)
             torn = end > 0 and not self._ends_in_newline(descriptor, end)
-            _write_all(descriptor, (_TORN + b"\n" if torn else b"") + line)
-            os.fsync(descriptor)
+            if end == 0:
+                fsync_directory(self._path.parent)
+            self._write(descriptor, end, (_TORN + b"\n" if torn else b"") + line)
             return Position(os.lseek(descriptor, 0, os.SEEK_END), hash_bytes(line[:-1]))
         finally:
             os.close(descriptor)
+
+    @staticmethod
+    def _write(descriptor: int, end: int, data: bytes) -> None:
+        """Append durably, or not at all: a line that is not sure to be there must not be read."""
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, end)
+            raise
 
     @staticmethod
     def _ends_in_newline(descriptor: int, end: int) -> bool:
