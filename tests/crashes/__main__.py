@@ -27,14 +27,17 @@ def main() -> int:
     _write_row(*HEADINGS, "failures")
     _write_row(*["---"] * (len(HEADINGS) + 1))
     failures = []
-    with tempfile.TemporaryDirectory() as folder, set_up(Path(folder)) as setting:
-        with ThreadPoolExecutor(options.processes) as pool:
-            swept = pool.map(
-                lambda name: sweep(setting, name, options.kinds, options.step), options.commands
-            )
-            for name, result in zip(options.commands, swept, strict=True):
-                _write_result(name, result)
-                failures += [f"{name}, {failure}" for failure in result.failures]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        set_up(Path(folder)) as setting,
+        ThreadPoolExecutor(options.processes) as pool,
+    ):
+        swept = pool.map(
+            lambda name: sweep(setting, name, options.kinds, options.step), options.commands
+        )
+        for name, result in zip(options.commands, swept, strict=True):
+            _write_result(name, result)
+            failures += [f"{name}, {failure}" for failure in result.failures]
     for failure in failures:
         sys.stdout.write(f"\n{failure}\n")
     return int(bool(failures))

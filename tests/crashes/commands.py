@@ -30,7 +30,7 @@ def _add_to_nothing(scene: Scene) -> object:
 
 
 def _adopt(scene: Scene) -> object:
-    time.time = lambda: 3.0  # type: ignore[assignment]
+    time.time = lambda: 3.0
     return scene.store.adopt(scene.root / "incoming", stub="zoo:adopted")
 
 

@@ -16,7 +16,6 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-
 _LONG_AGO = time.time() - 3600
 
 

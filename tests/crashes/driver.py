@@ -13,10 +13,11 @@ import json
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import zoostore.caches
 import zoostore.files
@@ -25,7 +26,7 @@ import zoostore.ops
 import zoostore.sources
 import zoostore.store.index_stamp
 import zoostore.transport.http
-from tests.crashes.children import Ended, in_child
+from tests.crashes.children import Ended, T, in_child
 from tests.crashes.commands import COMMANDS, Command
 from tests.crashes.disk import Call, Cut, Disk, read_log
 from tests.crashes.scenes import Scene, copy_scene, prepare
@@ -131,14 +132,14 @@ class Sweep:
         tried = 0
         for position in positions:
             self._fresh()
-            ended = in_child(lambda position=position: self._run(position, action))
+            ended = in_child(partial(self._run, position, action))
             where = f"killed {kind} {self._named(position)}"
             if ended.wrong or ended.value:
                 self.failures.append(f"{where}: it ended with {ended.value} {ended.wrong}")
                 continue
             tried += ended.killed
             finished = not ended.killed
-            self._report(where, in_child(lambda finished=finished: self._check(finished)))
+            self._report(where, in_child(partial(self._check, finished)))
         return tried
 
     def _check(self, finished: bool) -> None:
@@ -153,7 +154,7 @@ class Sweep:
         tried = 0
         for position in positions:
             self._fresh()
-            ended = in_child(lambda position=position: self._run_faulty(position, action, error))
+            ended = in_child(partial(self._run_faulty, position, action, error))
             where = f"{kind} at {self._named(position)}"
             if ended.value is None:
                 self.failures.append(f"{where}: {ended.wrong}")
@@ -163,7 +164,7 @@ class Sweep:
             if said and said != expected:
                 self.failures.append(f"{where}: it says {said}")
             finished = not said
-            self._report(where, in_child(lambda finished=finished: self._check(finished)))
+            self._report(where, in_child(partial(self._check, finished)))
         return tried
 
     def _run_faulty(self, position: int, action: Action, error: int) -> tuple[str, bool]:
@@ -217,10 +218,10 @@ def _believe_index(folder: Path) -> None:
         pass
 
 
-def _value(ended: Ended[object]) -> object:
+def _value(ended: Ended[T]) -> T:
     if ended.wrong or ended.killed:
         raise SystemExit(f"the scene cannot be made: {ended.wrong or 'killed'}")
-    return ended.value
+    return cast(T, ended.value)
 
 
 class Job(NamedTuple):

@@ -60,7 +60,8 @@ EXPORT int shim_fired(void) { return fired; }
 /* Whether a call counts */
 
 static int is_below(const char *path) {
-    return root_length && !strncmp(path, root, root_length) && path[root_length] == '/';
+    if (!root_length || strncmp(path, root, root_length)) return 0;
+    return path[root_length] == '/' || !path[root_length];
 }
 
 static int path_of(int fd, char *path) {

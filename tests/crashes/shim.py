@@ -1,4 +1,4 @@
-"""The shim from Python: built with the machine's C compiler, loaded by LD_PRELOAD, told by ctypes."""
+"""The shim from Python: built by the C compiler, loaded by LD_PRELOAD, told by ctypes."""
 
 from __future__ import annotations
 

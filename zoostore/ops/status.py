@@ -15,7 +15,6 @@ from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
-from zoostore.ops.resuming import resume
 from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore

@@ -389,6 +389,11 @@ class Index:
             record_stamp(self.folder)
             return result
 
+    def make_durable(self) -> None:
+        """Wait until a power cut can take back nothing that was committed."""
+        with _errors_named(self.folder):
+            self._environment.sync(True)
+
     def _extend_file(self) -> None:
         """Pages freed within a transaction are never written; keep `_check_length` true."""
         pages = self._environment.info()["last_pgno"] + 1

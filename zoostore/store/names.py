@@ -64,6 +64,10 @@ class Names:
             self._index = self._opener.make_anew()
             return self._index.update(change)
 
+    def make_index_durable(self) -> None:
+        """Have the index survive a power cut, before what it has forgotten is removed."""
+        self._index.make_durable()
+
     def require_writable(self) -> None:
         """Refuse to go on where nothing can be written.
 

@@ -1,9 +1,9 @@
 """Sweeping: objects that nobody needs leave the store, while others may be writing to it.
 
-The index forgets them first, all at once, and their files go afterwards, a few at a time. Both
-happen in transactions of the index, of which there is one at a time. Whoever looks for an object
-in between finds it on the disk, and so in the index again: then its file stays. Whoever found it
-before, and then points a name to it, sees that the sweep mark is another, and looks again
+The index forgets them first, all at once and durably, and their files go afterwards, a few at a
+time. Both happen in transactions of the index, of which there is one at a time. Whoever looks for
+an object in between finds it on the disk, and so in the index again: then its file stays. Whoever
+found it before, and then points a name to it, sees that the sweep mark is another, and looks again
 (`require_kept`). No lock is held while bytes move.
 """
 
@@ -95,6 +95,7 @@ def _forget_loose(names: Names, oids: Sequence[Oid], revived: Revived) -> None:
 
     if oids:
         names.update(forget)
+        names.make_index_durable()
 
 
 def _unlink_loose(names: Names, oids: Iterable[Oid], revived: Revived) -> set[Oid]:
@@ -141,6 +142,7 @@ def sweep_packs(names: Names, packs: Sequence[PackToSweep], revived: Revived) ->
 
     if packs:
         names.update(retire)
+        names.make_index_durable()
         names.update(remove)
     return set().union(*(pack.dead for pack in swept))
 
