@@ -105,6 +105,7 @@ def documents(ask: Ask, directory: Path) -> Iterator[tuple[str, Any]]:
     (directory / "m" / "half.part").write_bytes(b"half")
     yield "adopt", ask("adopt", "m")
     yield "verify", ask("verify")
+    yield "repair", ask("repair")
     yield "rm", ask("rm", model)
     ask("pull", "mlp-32-breast_cancer-base")
     shutil.rmtree(directory / "out")
@@ -127,7 +128,7 @@ def test_the_page_names_the_keys_of_every_document(ask: Ask, tmp_path: Path) -> 
     for heading, document in found.items():
         # Where all is whole, there is nothing to say of what is damaged or missing.
         lists = {key: key.partition("[].")[0] for key in named[heading]}
-        empty = {"damaged", "missing"}
+        empty = {"damaged", "missing", "dropped"}
         expected = {name if name in empty else key for key, name in lists.items()}
         assert set(keys(document)) == expected, heading
 
@@ -147,6 +148,17 @@ def test_the_page_names_the_keys_of_what_is_damaged_or_missing(ask: Ask, tmp_pat
 
     assert set(keys(document)) == documented()["verify"]
     assert [document[name][0]["what"] for name in ("damaged", "missing")] == oids
+
+    repaired = ask("repair", "--drop")
+
+    of_findings = {key.rpartition(".")[2] for key in documented()["verify"] if "[]" in key}
+    lists = ("damaged", "repaired", "missing")
+    found = {
+        key for key in keys(repaired) if not key.startswith(tuple(f"{name}[" for name in lists))
+    }
+    assert found | set(lists) == documented()["repair"]
+    assert all(finding.keys() == of_findings for name in lists for finding in repaired[name])
+    assert [finding["what"] for finding in repaired["missing"]] == oids
 
 
 def test_one_of_several_pulls_may_be_an_error(ask: Ask) -> None:

@@ -35,9 +35,10 @@ HINTS: Mapping[str, str] = {
     "busy": "Wait for it to finish, and run the command again.",
     "swept_away": "Run the command again: what is missing will be stored anew.",
     "read_only": "Use a store of your own (--store DIR), or ask its owner to write to it.",
-    "damaged": "`zoostore verify` shows all that is damaged; pull or add the model again to get it "
-    "back.",
-    "missing_object": "Pull the model again from where it came from, or add its directory again.",
+    "damaged": "`zoostore verify` shows all that is damaged; `zoostore repair` gets back what any "
+    "source has, and adding the original directory again gives back the rest.",
+    "missing_object": "Make the remote reachable that has it and run `zoostore repair`, or add its "
+    "directory again.",
     "index_damaged": "Remove the index folder: the next command makes it anew.",
     "wrong_content": "Nothing wrong was kept. Tell whoever runs the source, or use another.",
     "malformed": "Nothing was taken from it. Tell whoever made it, or use another source.",

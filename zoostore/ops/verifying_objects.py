@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from zoostore.digest import BLAKE3, Digest, DigestHasher, Oid, digest_descriptor, hash_descriptor
-from zoostore.errors import MalformedObject, ZooError
+from zoostore.errors import MalformedObject, NewerFormat, ZooError
 from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
@@ -219,8 +219,7 @@ class _Pack:
 
     def verify(self) -> Learned | None:
         status = self._pack.status()  # before: what is written meanwhile shows
-        self._check_whole()
-        rows = read_rows(self._pack)
+        rows = self._read_whole()
         wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
         for row in wanted:
             self._verify_row(row)
@@ -240,18 +239,22 @@ class _Pack:
 
         return learn
 
-    def _check_whole(self) -> None:
-        """The footer and the table, and, where all is read, that the file is what its name says."""
+    def _read_whole(self) -> list[Packed]:
+        """The rows. Where all is read, the file must be what its name says."""
+        rows = None
         try:
-            self._pack.table()
+            rows = self._pack.table()
             if self._objects.only is None:
                 got, _ = hash_descriptor(self._pack.fileno())
                 if got != self._name:
                     raise MalformedObject(f"Its content has the id {got}, which is not its name.")
+        except NewerFormat:
+            raise  # that is no damage, and nothing may be done about it here
         except ZooError as error:
             cause = self._cause()
             self._report.damage(str(self._pack.path), f"{error.message} ({SAID[cause]})", cause)
             self._damage_pack()
+        return list(self._pack.salvage()) if rows is None else rows
 
     def _cause(self) -> str:
         return self._record.cause(self._pack.status()) if self._record else UNKNOWN
