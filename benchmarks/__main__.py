@@ -53,7 +53,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "--only", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD"
     )
     parser.add_argument(
-        "--peers", nargs="*", metavar="NAME", help="tools or programs (default: all installed)"
+        "--peers", nargs="*", metavar="NAME", help="how their names begin (default: all)"
     )
     parser.add_argument("--warm", action="store_true", help="do not empty the kernel's caches")
     parser.add_argument("--directory", type=Path, help="on the file system to be measured")

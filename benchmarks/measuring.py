@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shlex
 import subprocess
 import threading
@@ -15,7 +16,8 @@ from pathlib import Path
 _KIB = 1024
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.05
-_TOLD_OF_STDERR = 2000
+_TOLD_OF_STDERR = 300
+_PEAK, _ANONYMOUS = b"VmHWM", b"RssAnon"
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -56,8 +58,8 @@ class Run:
     Attributes:
         seconds: on the wall.
         peak_bytes: the most memory that one of its processes had, mapped files included.
-        anonymous_bytes: the most that all its processes had at once beyond mapped files, as
-            sampled: a peak between two samples is missed.
+        anonymous_bytes: the most that all its processes had at once beyond mapped files. It is
+            sampled: what comes and goes between two samples is missed.
     """
 
     seconds: float
@@ -120,16 +122,16 @@ def _timed(command: Command) -> Run:
             stdout=subprocess.DEVNULL,
             stderr=errors,
         ) as process:
-            with _sampled(process.pid) as peak:
+            with _sampled(process.pid) as memory:
                 _, status, usage = os.wait4(process.pid, 0)
                 seconds = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said = os.pread(errors, _TOLD_OF_STDERR, 0).decode(errors="replace").strip()
             raise CommandFailed(
-                f"{shlex.join(command.arguments)} ended with {process.returncode}: {said}"
+                f"exit code {process.returncode}: {said} ({shlex.join(command.arguments)})"
             )
-    return Run(seconds, usage.ru_maxrss * _KIB, peak[0])
+    return Run(seconds, memory.most(usage.ru_maxrss * _KIB), memory.anonymous_bytes)
 
 
 @contextlib.contextmanager
@@ -141,39 +143,65 @@ def _stderr_file() -> Iterator[int]:
         os.close(descriptor)
 
 
+class _Memory:
+    """The most memory that was seen of a process and its children."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self.anonymous_bytes = 0
+
+    def look(self, pid: int) -> None:
+        seen = [_sizes(each) for each in _family(pid)]
+        self.peak_bytes = max(self.peak_bytes, *(sizes.get(_PEAK, 0) for sizes in seen))
+        anonymous = sum(sizes.get(_ANONYMOUS, 0) for sizes in seen)
+        self.anonymous_bytes = max(self.anonymous_bytes, anonymous)
+
+    def most(self, reported: int) -> int:
+        """The peak, given the one that the kernel reports when all have ended.
+
+        A new process counts as having had what this one has. So the kernel's number is exact
+        if it is more than that, and says nothing if it is not.
+        """
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
+        return reported if reported > own else self.peak_bytes
+
+
 @contextlib.contextmanager
-def _sampled(pid: int) -> Iterator[list[int]]:
-    """The most anonymous memory of a process and its children, in a list of one number."""
-    peak = [0]
+def _sampled(pid: int) -> Iterator[_Memory]:
+    memory = _Memory()
     ended = threading.Event()
 
     def watch() -> None:
         pause = _FIRST_PAUSE_SECONDS
         while not ended.wait(pause):
-            peak[0] = max(peak[0], sum(map(_anonymous_bytes, _family(pid))))
+            memory.look(pid)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield peak
+        yield memory
     finally:
         ended.set()
         thread.join()
 
 
-def _family(pid: int) -> Iterator[int]:
+def _family(pid: int) -> list[int]:
     """A process and all below it."""
-    yield pid
+    found = [pid]
     with contextlib.suppress(OSError):  # it has ended
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                yield from _family(int(child))
+                found += _family(int(child))
+    return found
 
 
-def _anonymous_bytes(pid: int) -> int:
+def _sizes(pid: int) -> dict[bytes, int]:
+    """What the kernel says of a process's memory now, in bytes."""
+    found = {}
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as status:
         for line in status:
-            if line.startswith(b"RssAnon:"):
-                return int(line.split()[1]) * _KIB
-    return 0
+            name, _, value = line.partition(b":")
+            if name in (_PEAK, _ANONYMOUS):
+                found[name] = int(value.split()[0]) * _KIB
+    return found

@@ -11,7 +11,8 @@ from pathlib import Path
 from benchmarks.contests import Contest, Fact, Steps, Target
 from benchmarks.measuring import Command, Step, run
 from benchmarks.seats import same
-from benchmarks.tools import PYTHON_IMPORTS, Python
+from benchmarks.tools import PYTHON_IMPORTS
+from benchmarks.tools.plain import Python
 from benchmarks.tools.zoostore import zoostore
 from benchmarks.workloads.million import write_store
 from benchmarks.workloads.seeded import write_seeded

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.contests import Contest, Steps, Target
 from benchmarks.measuring import Command, CommandFailed, Step, run
 from benchmarks.seats import same
-from benchmarks.tools.base import then_sync
+from benchmarks.tools import DOWNLOADERS
+from benchmarks.tools.downloaders import Downloader
 from benchmarks.tools.zoostore import STUB, zoostore
 
 _OURS = "zoostore"
-_CURL, _ARIA2 = "curl", "aria2c -x4"
 _OF_THE_SPEED = 0.8
-_DOWNLOADERS = {
-    _CURL: ["curl", "-sf", "-o"],
-    _ARIA2: ["aria2c", "-q", "-x4", "-s4", "-k1M", "--allow-overwrite=true", "-o"],
-}
 
 
 def publish(source: Path, root: Path) -> Path:
@@ -29,30 +26,32 @@ def publish(source: Path, root: Path) -> Path:
     return zoo
 
 
-def contest(source: Path, zoo: Path, url: str, root: Path) -> Contest:
+def contest(source: Path, zoo: Path, url: str, root: Path, known: Mapping[str, str]) -> Contest:
     """All have the file on the disk at the end.
 
     Args:
         source: the folder that was published.
         zoo, url: where it was published, and the address of that.
         root: where downloads go.
+        known: as in `Seats`.
     """
     (large,) = (path for path in (zoo / "objects").rglob("*") if path.is_file())
     address = f"{url}/{large.relative_to(zoo).as_posix()}"
     steps: dict[str, Steps] = {_OURS: lambda _: _pull(root / "store", url, source)}
     skipped = {}
-    for name, command in _DOWNLOADERS.items():
-        if shutil.which(command[0]):
-            folder = root / command[0]
-            step = _download([*command, large.name, address], folder, large)
-            steps[name] = lambda _, step=step: step  # type: ignore[misc]
+    for tool in DOWNLOADERS:
+        if tool.name not in known:
+            continue
+        if known[tool.name]:
+            skipped[tool.name] = known[tool.name]
         else:
-            skipped[name] = "not installed"
+            step = _download(tool, address, root / tool.program, large)
+            steps[tool.name] = lambda _, step=step: step  # type: ignore[misc]
     return Contest(
         "pull big over loopback HTTP, durable",
         _OURS,
         steps,
-        [Target(1 / _OF_THE_SPEED, tuple(_DOWNLOADERS))],
+        [Target(1 / _OF_THE_SPEED, tuple(tool.name for tool in DOWNLOADERS))],
         skipped=skipped,
     )
 
@@ -70,16 +69,15 @@ def _pull(store: Path, url: str, source: Path) -> Step:
     return Step(zoostore(store, "pull", STUB), before, check, lambda: _remove(store))
 
 
-def _download(command: list[str], folder: Path, large: Path) -> Step:
+def _download(tool: Downloader, url: str, folder: Path, large: Path) -> Step:
     def check() -> None:
         try:
             run(Command(["cmp", str(folder / large.name), str(large)]))
         except CommandFailed as error:
             raise CommandFailed(f"What arrived is not what was sent: {error}") from error
 
-    return Step(
-        then_sync(Command(command, folder), folder), folder.mkdir, check, lambda: _remove(folder)
-    )
+    fetch = tool.fetch(url, folder, large.name)
+    return Step(fetch, folder.mkdir, check, lambda: _remove(folder))
 
 
 def _remove(path: Path) -> None:

@@ -29,9 +29,14 @@ class ResultDoc(TypedDict):
 
 
 class TargetDoc(TypedDict):
-    """A target, and what was reached; `met` is None if nobody was there to compare with."""
+    """A target, and what was reached.
+
+    It is a ratio to `beside`, the fastest of those in `of`, or seconds if there are none. `met`
+    is None if there was nobody to compare with.
+    """
 
     limit: float
+    of: list[str]
     beside: str | None
     reached: float | None
     met: bool | None
@@ -132,7 +137,13 @@ def _judged(target: Target, ours: Measured | None, measured: Mapping[str, Measur
     elif ours is not None and not target.of:
         reached = ours.median
     met = None if reached is None else reached <= target.limit
-    return {"limit": target.limit, "beside": beside, "reached": reached, "met": met}
+    return {
+        "limit": target.limit,
+        "of": list(target.of),
+        "beside": beside,
+        "reached": reached,
+        "met": met,
+    }
 
 
 # Tables
@@ -160,7 +171,8 @@ def verdict_lines(document: ReportDoc) -> Iterator[str]:
 
 
 def _head_lines(document: ReportDoc) -> Iterator[str]:
-    yield f"Scale {document['scale']:g}, {document['rounds']} rounds or more; caches: {document['caches']}."
+    rounds, caches = document["rounds"], document["caches"]
+    yield f"Scale {document['scale']:g}, {rounds} rounds or more; caches: {caches}."
     yield ""
     for name, value in document["machine"].items():
         yield f"- {name}: {value}"
@@ -171,13 +183,10 @@ def _target_lines(row: RowDoc) -> Iterator[str]:
     ours = by_name.get(row["ours"])
     start = f"| {row['what']} | {row['caches']} | {_seconds(ours['median']) if ours else 'failed'}"
     for target in row["targets"]:
-        limit = target["limit"]
-        if target["beside"]:
-            reached, must_be = _ratio(by_name[target["beside"]]), f"{limit:.2g}"
-            reached += f" of {target['beside']}"
-        else:
-            reached, must_be = "", _seconds(limit)
-        yield f"{start} | {reached} | {must_be} | {_MET[target['met']]} |"
+        limit = f"{target['limit']:.3g}" if target["of"] else _seconds(target["limit"])
+        beside = target["beside"]
+        reached = f"{_ratio(by_name[beside])} of {beside}" if beside else ""
+        yield f"{start} | {reached} | {limit} | {_MET[target['met']]} |"
 
 
 _MET = {True: "yes", False: "**no**", None: "?"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks import tools
 from benchmarks.contests import Target
-from benchmarks.tools import Tool
+from benchmarks.tools.base import Tool
 
 _START_ROUNDS = 20
 _COPYING = (

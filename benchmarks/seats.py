@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.contests import Contest, Steps
 from benchmarks.measuring import Command, CommandFailed, Step, disk_bytes, run
 from benchmarks.rows import Row
-from benchmarks.tools import Tool
+from benchmarks.tools.base import Tool
 
 _TAKES_IN = ("add", "adopt")
 _READS = ("start", "listing", "status", "checkout", "verify")
@@ -126,13 +126,14 @@ class Seats:
     Args:
         source: the workload's folder.
         root: where seats are made.
-        absent: the tools that cannot take part, by name, and why.
+        known: the tools that were asked for, by name, and why they cannot take part: empty for
+            those that can.
     """
 
-    def __init__(self, source: Path, root: Path, absent: Mapping[str, str]) -> None:
+    def __init__(self, source: Path, root: Path, known: Mapping[str, str]) -> None:
         self._source = source
         self._root = root
-        self._absent = absent
+        self._known = known
         self._seats: dict[str, Seat] = {}
 
     def contest(self, row: Row) -> Contest:
@@ -140,8 +141,10 @@ class Seats:
         steps: dict[str, Steps] = {}
         skipped: dict[str, str] = {}
         for tool in (row.ours, *row.peers):
-            if tool.name in self._absent:
-                skipped[tool.name] = self._absent[tool.name]
+            if tool.name not in self._known:
+                continue
+            if self._known[tool.name]:
+                skipped[tool.name] = self._known[tool.name]
             elif step := self._seat(tool).step(row.verb):
                 steps[tool.name] = lambda _, step=step: step  # type: ignore[misc]
             else:

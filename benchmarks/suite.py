@@ -19,7 +19,6 @@ from benchmarks.workloads import FOLDERS
 WORKLOADS = (*FOLDERS, FULL)
 
 _NOT_INSTALLED = "not installed"
-_LEFT_OUT = "left out by --peers"
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Options:
         scale: what the sizes of the workloads are multiplied by.
         rounds: how often each contender runs, at least.
         only: the workloads.
-        peers: the peers that take part, by name or program; None for all.
+        peers: the beginnings of the names of those that take part; None for all.
         directory: a folder, on the file system to be measured.
         cold: whether what reads is measured with empty caches too.
     """
@@ -45,7 +44,7 @@ class Options:
 
 @dataclass(frozen=True)
 class ToolFacts:
-    """A tool as it was found; `absent` says why it took no part, and is empty if it did."""
+    """A tool as it was found; `absent` says why it takes no part, and is empty if it does."""
 
     name: str
     version: str
@@ -54,19 +53,25 @@ class ToolFacts:
 
 
 def found_tools(peers: Collection[str] | None) -> list[ToolFacts]:
-    """All tools, with their versions, and whether they take part."""
+    """The tools that are asked for, with their versions, and whether they can take part."""
     found = []
     for tool in (*OURS, *PEERS):
-        is_wanted = tool in OURS or peers is None or not {tool.name, tool.program}.isdisjoint(peers)
-        version = tool.version() if is_wanted else None
-        absent = "" if version else _NOT_INSTALLED if is_wanted else _LEFT_OUT
-        found.append(ToolFacts(tool.name, version or "", tool.durability, absent))
+        if tool in OURS or _is_asked_for(tool.name, peers):
+            version = tool.version()
+            absent = "" if version else _NOT_INSTALLED
+            found.append(ToolFacts(tool.name, version or "", tool.durability, absent))
     return found
+
+
+def _is_asked_for(name: str, peers: Collection[str] | None) -> bool:
+    if peers is None:
+        return True
+    return any(name.casefold().startswith(peer.casefold()) for peer in peers)
 
 
 def held(options: Options, tools: Collection[ToolFacts]) -> Iterator[Outcome | Fact]:
     """Hold all contests, giving each outcome as it comes. Workloads go when they are done."""
-    absent = {tool.name: tool.absent for tool in tools if tool.absent}
+    known = {tool.name: tool.absent for tool in tools}
     for workload in options.only:
         root = options.directory / workload
         root.mkdir()
@@ -74,17 +79,17 @@ def held(options: Options, tools: Collection[ToolFacts]) -> Iterator[Outcome | F
             if workload == FULL:
                 yield from _on_a_million(root, options)
             else:
-                yield from _on_folder(workload, root, options, absent)
+                yield from _on_folder(workload, root, options, known)
         finally:
             shutil.rmtree(root)
 
 
 def _on_folder(
-    workload: str, root: Path, options: Options, absent: dict[str, str]
+    workload: str, root: Path, options: Options, known: dict[str, str]
 ) -> Iterator[Outcome]:
     source = root / "source"
     FOLDERS[workload](source, options.scale)
-    seats = Seats(source, root, absent)
+    seats = Seats(source, root, known)
     for row in ROWS:
         if row.workload == workload:
             yield from _warm_and_cold(seats.contest(row), options)
@@ -92,7 +97,7 @@ def _on_folder(
         zoo = pulling.publish(source, root)
         (root / "server").mkdir()
         with served(zoo, root / "server") as url:
-            yield hold(pulling.contest(source, zoo, url, root), options.rounds)
+            yield hold(pulling.contest(source, zoo, url, root, known), options.rounds)
 
 
 def _on_a_million(root: Path, options: Options) -> Iterator[Outcome | Fact]:

@@ -6,6 +6,7 @@ from benchmarks.tools.base import Tool
 from benchmarks.tools.borg import Borg
 from benchmarks.tools.casync import Casync
 from benchmarks.tools.dvc import Dvc
+from benchmarks.tools.downloaders import Downloader
 from benchmarks.tools.git import Git, GitLfs
 from benchmarks.tools.hugging_face import HuggingFace
 from benchmarks.tools.ostree import Ostree
@@ -28,12 +29,16 @@ CP_REFLINK = Cp("-a", "--reflink=always")
 B3SUM, B3SUM_UNIQUE = B3sum(unique=False), B3sum(unique=True)
 B3SUM_AND_CP = B3sum(unique=True, copies=True)
 FIND = Find()
+DOWNLOADERS = (
+    Downloader("curl", "-sf", "-o"),
+    Downloader("aria2c -x4", "-q", "-x4", "-s4", "-k1M", "-o"),
+)
 PYTHON = Python("python", "sys")
 PYTHON_IMPORTS = Python("python + click, lmdb, blake3", "click, lmdb, blake3")
 
 PEERS: tuple[Tool, ...] = (
     *(GIT, GIT_LFS, DVC_COPY, DVC_LINK, RESTIC, BORG, BORG_TUNED, OSTREE_COPY, OSTREE_LINK),
     *(CASYNC, HUGGING_FACE, CP, CP_ALL, CP_LINK, CP_REFLINK, B3SUM, B3SUM_UNIQUE, B3SUM_AND_CP),
-    *(FIND, PYTHON, PYTHON_IMPORTS),
+    *(FIND, PYTHON, PYTHON_IMPORTS, *DOWNLOADERS),
 )
 """All but zoostore."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Command
 
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+)*")
 _VERSION_SECONDS = 30
 
 
@@ -23,12 +23,14 @@ class Tool:
         name: what it is called in the tables, with how it was set up.
         program: what must be on the PATH.
         durability: what makes that which was added survive a power cut.
+        version_argument: what makes it say its version.
         skips: why it is absent from rows where one would look for it, by verb.
     """
 
     name: str
     program: str
     durability: str
+    version_argument = "--version"
     skips: dict[str, str] = {}  # noqa: RUF012 - set by classes, and only read
 
     def version(self) -> str | None:
@@ -36,7 +38,7 @@ class Tool:
         if shutil.which(self.program) is None:
             return None
         done = subprocess.run(
-            [self.program, "--version"],
+            [self.program, self.version_argument],
             capture_output=True,
             text=True,
             timeout=_VERSION_SECONDS,
@@ -47,7 +49,7 @@ class Tool:
 
     def start(self) -> Command | None:
         """Start, say the version, and end."""
-        return Command([self.program, "--version"])
+        return Command([self.program, self.version_argument])
 
     def make(self, place: Path, source: Path) -> None:
         """Get a place ready to take a source in."""

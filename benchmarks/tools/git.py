@@ -16,12 +16,13 @@ _ENV = {
     "GIT_COMMITTER_EMAIL": "bench@localhost",
 }
 _SETTINGS = {
+    "core.bare": "false",  # or it would refuse a work tree
     "core.fsync": "all",
     "core.fsyncMethod": "fsync",
     "gc.auto": "0",  # it would go on in the background, beside the next tool
 }
 _ADD = 'git --git-dir="$0" --work-tree=. add -A && git --git-dir="$0" commit -q --allow-empty -m x'
-_LARGE = "*.bin *.onnx *.safetensors".split()
+_LARGE = ["*.bin", "*.onnx", "*.safetensors"]
 
 
 class Git(Tool):
@@ -34,22 +35,22 @@ class Git(Tool):
     def make(self, place: Path, source: Path) -> None:
         run(_git("init", "-q", "--bare", str(place)))
         for key, value in _SETTINGS.items():
-            run(_git("-C", str(place), "config", key, value))
+            run(_git(f"--git-dir={place}", "config", key, value))
 
     def add(self, place: Path, source: Path) -> Command:
         return Command(["sh", "-c", _ADD, str(place)], source, _ENV)
 
     def checkout(self, place: Path, target: Path) -> Command:
-        return _git("-C", str(place), "worktree", "add", "-q", "-f", "--detach", str(target))
+        return _git(f"--git-dir={place}", "worktree", "add", "-q", "-f", "--detach", str(target))
 
     def status(self, place: Path, laid_out: Path) -> Command:
         return _git("-C", str(laid_out), "status", "--porcelain")
 
     def verify(self, place: Path) -> Command | None:
-        return _git("-C", str(place), "fsck", "--full", "--no-progress")
+        return _git(f"--git-dir={place}", "fsck", "--full", "--no-progress")
 
     def listing(self, place: Path) -> Command:
-        return _git("-C", str(place), "branch")
+        return _git(f"--git-dir={place}", "branch")
 
 
 class GitLfs(Git):
@@ -61,7 +62,7 @@ class GitLfs(Git):
 
     def make(self, place: Path, source: Path) -> None:
         super().make(place, source)
-        run(_git("-C", str(place), "lfs", "install", "--local"))
+        run(_git(f"--git-dir={place}", "lfs", "install", "--local"))
         lines = [f"{glob} filter=lfs diff=lfs merge=lfs -text\n" for glob in _LARGE]
         (place / "info" / "attributes").write_text("".join(lines))
 
@@ -69,7 +70,7 @@ class GitLfs(Git):
         return then_sync(super().add(place, source), place)
 
     def verify(self, place: Path) -> Command:
-        return _git("-C", str(place), "lfs", "fsck")
+        return _git(f"--git-dir={place}", "lfs", "fsck")
 
 
 def _git(*arguments: str) -> Command:

@@ -13,6 +13,7 @@ class Restic(Tool):
 
     name = "restic"
     program = "restic"
+    version_argument = "version"
     durability = "itself: each of its pack files"
     skips = {"status": "it knows of no checkouts"}  # noqa: RUF012
 
