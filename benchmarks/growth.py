@@ -43,33 +43,37 @@ class GrowthDoc(TypedDict):
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
+    """What grows: its unit, how much of it there is at scale 1, and who writes it."""
+
     unit: str
     most: int
     write: Callable[[Path, float], None]
 
 
-_WORKS = (_Work("files", many.FILES, many.write), _Work("bytes", big.BYTES, big.write))
+FILES = Work("files", many.FILES, many.write)
+BYTES = Work("bytes", big.BYTES, big.write)
 
 
 def grown(root: Path, scale: float, rounds: int) -> Iterator[WorkDoc]:
     """Measure all verbs on three sizes: of files in one model, and of bytes in one file."""
-    for work in _WORKS:
+    for work in (FILES, BYTES):
         medians: dict[str, list[float]] = {}
         for factor in _FACTORS:
             folder = root / f"{work.unit}-{factor}"
             folder.mkdir()
-            for verb, seconds in _measured(folder, work, factor * scale, rounds):
+            for verb, seconds in measured(folder, work, factor * scale, rounds):
                 medians.setdefault(verb, []).append(seconds)
             shutil.rmtree(folder)
         yield {
             "unit": work.unit,
             "sizes": [max(1, int(factor * scale * work.most)) for factor in _FACTORS],
-            "verbs": [_verb(verb, seconds) for verb, seconds in medians.items()],
+            "verbs": [verb_of(verb, seconds) for verb, seconds in medians.items()],
         }
 
 
-def _measured(root: Path, work: _Work, scale: float, rounds: int) -> Iterator[tuple[str, float]]:
+def measured(root: Path, work: Work, scale: float, rounds: int) -> Iterator[tuple[str, float]]:
+    """The median of each verb at one scale."""
     source = root / "source"
     work.write(source, scale)
     store = root / "store"
@@ -97,7 +101,8 @@ def _steps(root: Path, source: Path, store: Path) -> dict[str, Step]:
     }
 
 
-def _verb(verb: str, seconds: list[float]) -> VerbDoc:
+def verb_of(verb: str, seconds: list[float]) -> VerbDoc:
+    """What the medians of three sizes say of a verb."""
     slope = math.log10(seconds[-1] / seconds[-2]) / math.log10(_FACTORS[-1] / _FACTORS[-2])
     return {
         "verb": verb,

@@ -174,7 +174,7 @@ def same(source: Path, laid_out: Path) -> None:
         CommandFailed: they do not.
     """
     excluded = [f"--exclude={name}" for name in _OWN_NAMES]
-    command = ["diff", "-rq", *excluded, str(source), str(laid_out)]
+    command = ["diff", "-rq", "--no-dereference", *excluded, str(source), str(laid_out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandFailed(f"What came out is not what went in: {done.stdout[:2000]}{done.stderr}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.tools.base import Tool
 from benchmarks.tools.borg import Borg
 from benchmarks.tools.casync import Casync
-from benchmarks.tools.dvc import Dvc
 from benchmarks.tools.downloaders import Downloader
+from benchmarks.tools.dvc import Dvc
 from benchmarks.tools.git import Git, GitLfs
 from benchmarks.tools.hugging_face import HuggingFace
 from benchmarks.tools.ostree import Ostree

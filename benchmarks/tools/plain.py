@@ -34,10 +34,10 @@ class Cp(Tool):
         return then_sync(self._cp(source, place / "copy"), place)
 
     def checkout(self, place: Path, target: Path) -> Command:
-        return self._cp((place / _SOURCE).resolve(), target)
+        return self._cp(place / _SOURCE, target)
 
     def _cp(self, source: Path, target: Path) -> Command:
-        return Command(["cp", *self._options, str(source), str(target)])
+        return Command(["cp", *self._options, f"{source}/.", str(target)])
 
 
 class B3sum(Tool):
@@ -72,7 +72,7 @@ class B3sum(Tool):
         return self.add(place, source)
 
     def verify(self, place: Path) -> Command:
-        return self.add(place, (place / _SOURCE).resolve())
+        return self.add(place, place / _SOURCE)
 
 
 def _digest(path: Path) -> str:
