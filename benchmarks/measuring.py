@@ -127,7 +127,8 @@ def _timed(command: Command) -> Run:
                 seconds = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said = os.pread(errors, _TOLD_OF_STDERR, 0).decode(errors="replace").strip()
+            told = os.pread(errors, _TOLD_OF_STDERR, 0).decode(errors="replace")
+            said = (told.strip().splitlines() or [""])[0]
             raise CommandFailed(
                 f"exit code {process.returncode}: {said} ({shlex.join(command.arguments)})"
             )

@@ -62,10 +62,10 @@ def _draw_row(axis: Any, row: RowDoc) -> None:
     ]
     colours = [_OURS if name == row["ours"] else _OTHERS for name in names]
     axis.barh(names, medians, color=colours, xerr=spread, error_kw={"ecolor": _LINE, "lw": 0.8})
-    for place, median in enumerate(medians):
+    for place, result in enumerate(results):
         axis.annotate(
-            f" {median:.3g} s",
-            (median, place),
+            f"{result['median']:.3g} s",
+            (max(result["seconds"]), place),
             va="center",
             fontsize=7,
             xytext=(4, 0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,9 @@ from benchmarks.measuring import Command, run
 from benchmarks.tools.base import Tool
 
 _FIRST = "first"
+_ANOTHER = "{uuid4}"
+"""As borg itself fills it in: an archive needs a name that is free."""
+
 _TUNED = ("--chunker-params", "fixed,4194304", "--compression", "none")
 
 
@@ -36,7 +38,7 @@ class Borg(Tool):
         return self._create(place, source, _FIRST)
 
     def add_again(self, place: Path, source: Path) -> Command:
-        return self._create(place, source, uuid.uuid4().hex)
+        return self._create(place, source, _ANOTHER)
 
     def _create(self, place: Path, source: Path, archive: str) -> Command:
         name = f"{_repository(place)}::{archive}"
