@@ -70,17 +70,16 @@ class Seat:
             return None
         laid_out = self._where(self._filled)
 
-        def before() -> None:
-            self._fill()
+        def clear() -> None:
             _remove(self._target)
             _remove(laid_out)
             self._laid_out = None
 
-        def check() -> None:
-            same(self._source, laid_out)
-            self._laid_out = laid_out
+        def before() -> None:
+            self._fill()
+            clear()
 
-        return Step(command, before, check)
+        return Step(command, before, lambda: same(self._source, laid_out), clear)
 
     def _looking(self, verb: str) -> Step | None:
         command: Command | None

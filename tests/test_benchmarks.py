@@ -27,15 +27,14 @@ SCALE = 0.0005
 def test_the_suite_runs_and_reports(tmp_path: Path) -> None:
     """One run for all that is to be said of it: it takes some seconds."""
     arguments = ["--scale", str(SCALE), "--rounds", "1", "--warm", "--only", "many", "big"]
-    files = ["--json", tmp_path / "report.json", "--markdown", tmp_path / "report.md"]
+    arguments += ["--json", str(tmp_path / "report.json")]
+    arguments += ["--markdown", str(tmp_path / "report.md")]
+    arguments += ["--directory", str(tmp_path / "scratch")]
     peers = ["--peers", "cp", "find", "curl"]
     (tmp_path / "scratch").mkdir()
 
     subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks", *arguments, *files, *peers),
-            *("--directory", tmp_path / "scratch"),
-        ],
+        [sys.executable, "-m", "benchmarks", *arguments, *peers],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,

@@ -34,7 +34,7 @@ DOWNLOADERS = (
     Downloader("aria2c -x4", "-q", "-x4", "-s4", "-k1M", "-o"),
 )
 PYTHON = Python("python", "sys")
-PYTHON_IMPORTS = Python("python + click, lmdb, blake3", "click, lmdb, blake3")
+PYTHON_IMPORTS = Python("python + imports", "click, lmdb, blake3")
 
 PEERS: tuple[Tool, ...] = (
     *(GIT, GIT_LFS, DVC_COPY, DVC_LINK, RESTIC, BORG, BORG_TUNED, OSTREE_COPY, OSTREE_LINK),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.measuring import Command
-from benchmarks.tools.base import Tool, then_sync
+from benchmarks.tools.base import Tool
 
 _SOURCE = "source"
 _LIST = "files"
@@ -18,10 +18,10 @@ _HASH_AND_COPY = f'{_HASH} && xargs -0 cp --parents -t "$0/copy" < "$0/files" &&
 
 
 class Cp(Tool):
-    """cp with one set of options, in place of an `add` and of a checkout."""
+    """cp with one set of options, in place of a checkout."""
 
     program = "cp"
-    durability = "sync"
+    durability = "nothing: no checkout is synced"
 
     def __init__(self, *options: str) -> None:
         self.name = f"cp {' '.join(options)}"
@@ -30,14 +30,8 @@ class Cp(Tool):
     def make(self, place: Path, source: Path) -> None:
         (place / _SOURCE).symlink_to(source)
 
-    def add(self, place: Path, source: Path) -> Command:
-        return then_sync(self._cp(source, place / "copy"), place)
-
     def checkout(self, place: Path, target: Path) -> Command:
-        return self._cp(place / _SOURCE, target)
-
-    def _cp(self, source: Path, target: Path) -> Command:
-        return Command(["cp", *self._options, f"{source}/.", str(target)])
+        return Command(["cp", *self._options, f"{place / _SOURCE}/.", str(target)])
 
 
 class B3sum(Tool):
