@@ -1,7 +1,8 @@
 """store-1M: a store with 1,000,000 objects and 100,000 snapshots of 1,000 models.
 
-It is written with the store's own layer, pack by pack as a store grows, and without waiting
-for the disk: a million objects take a minute. All of it follows from seeds.
+It is written with the store's own layer, a model and a pack at a time as a store grows, for so
+its index gets the size that it gets in use. Only the index waits for the disk: a million objects
+take a minute or two. All of it follows from seeds.
 """
 
 from __future__ import annotations
@@ -26,18 +27,17 @@ from zoostore.store.refs import catch_up
 MODELS = 1_000
 _SNAPSHOTS_OF_A_MODEL = 100
 _FILES_OF_A_SNAPSHOT = 8
-_MODELS_IN_A_PACK = 10
 _BLOB_BYTES = 64
 _LOOSE_BYTES = 1 << 16
 _TIME = 1_700_000_000
 
 
-class _Group(NamedTuple):
-    """The models of one pack, as they are indexed."""
+class _Model(NamedTuple):
+    """A model as it is indexed: its pack, and its one loose object."""
 
     pack: PackRecord
     rows: list[Packed]
-    loose: list[tuple[Oid, Location]]
+    weights: tuple[Oid, Location]
 
 
 def write_store(root: Path, scale: float) -> list[Oid]:
@@ -46,37 +46,33 @@ def write_store(root: Path, scale: float) -> list[Oid]:
     layout.create()
     names = Names(layout)
     sample: list[Oid] = []
-    models = max(1, int(scale * MODELS))
-    for first in range(0, models, _MODELS_IN_A_PACK):
-        group = _write_group(layout, range(first, min(models, first + _MODELS_IN_A_PACK)))
-        names.update(lambda index, group=group: _index(index, group))  # type: ignore[misc]
-        sample += [row.oid for row in group.rows[::100]]
+    for number in range(max(1, int(scale * MODELS))):
+        model = _write_model(layout, number)
+        names.update(lambda index, model=model: _index(index, model))  # type: ignore[misc]
+        sample += [row.oid for row in model.rows[::100]]
     names.update(lambda index: catch_up(index, names.reflog))
     random.Random("sample").shuffle(sample)
     return sample
 
 
-def _index(index: Writer, group: _Group) -> None:
-    number = index.add_pack(group.pack)
-    index.set_locations((row.oid, Location.packed(number, row)) for row in group.rows)
-    index.set_locations(group.loose)
+def _index(index: Writer, model: _Model) -> None:
+    number = index.add_pack(model.pack)
+    index.set_locations((row.oid, Location.packed(number, row)) for row in model.rows)
+    index.set_locations([model.weights])
 
 
-def _write_group(layout: Layout, numbers: range) -> _Group:
+def _write_model(layout: Layout, number: int) -> _Model:
     staged = layout.tmp / "pack"
-    loose, lines = [], []
+    source = random.Random(f"model {number}")
+    weights = _write_loose(layout, source.randbytes(_LOOSE_BYTES))
     with open(staged, "wb", buffering=1 << 20) as file:
         pack = PackWriter(file)
-        for number in numbers:
-            source = random.Random(f"model {number}")
-            weights = source.randbytes(_LOOSE_BYTES)
-            loose.append(_write_loose(layout, weights))
-            lines.append(encode_change(_write_model(pack, number, source, loose[-1][0])))
+        change = _write_history(pack, f"zoo:model-{number:04}", source, weights[0])
         name, rows = pack.finish()
     os.replace(staged, layout.pack(name))
     with open(layout.reflog, "ab") as reflog:
-        reflog.writelines(lines)
-    return _Group(PackRecord.of(name, layout.pack(name).stat()), rows, sorted(loose))
+        reflog.write(encode_change(change))
+    return _Model(PackRecord.of(name, layout.pack(name).stat()), rows, weights)
 
 
 def _write_loose(layout: Layout, data: bytes) -> tuple[Oid, Location]:
@@ -88,9 +84,8 @@ def _write_loose(layout: Layout, data: bytes) -> tuple[Oid, Location]:
     return oid, Location.loose(path.stat())
 
 
-def _write_model(pack: PackWriter, number: int, source: random.Random, weights: Oid) -> RefChange:
-    """Write a model's history; the line that makes its ref."""
-    stub = f"zoo:model-{number:04}"
+def _write_history(pack: PackWriter, stub: str, source: random.Random, weights: Oid) -> RefChange:
+    """Write all snapshots of a model; the line that makes its ref."""
     parents: tuple[Oid, ...] = ()
     for version in range(_SNAPSHOTS_OF_A_MODEL):
         # The weights are an object too: with the first snapshot they make it ten.
