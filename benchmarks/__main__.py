@@ -1,214 +1,155 @@
-"""zoostore beside its peers.
-
-    python -m benchmarks [--scale 0.1] [--directory DIR] [--rounds 3]
-
-Workloads are made from seeds below the directory (5 GB at scale 1, and as much again for
-the stores). Each row names a peer and gives the ratio of the two medians. After each
-workload the result is checked: verified by zoostore, and compared byte for byte.
-"""
+"""zoostore beside its peers: `python -m benchmarks`. docs/benchmarks.md says what is measured."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
+import contextlib
+import json
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks import workloads
-from benchmarks.measuring import Compared, compare, disk_bytes, run, zoostore
-from benchmarks.serving import served
+from benchmarks import growth, reporting
+from benchmarks.contests import Fact
+from benchmarks.machine import facts
+from benchmarks.measuring import can_drop_caches
+from benchmarks.plotting import NoMatplotlib, draw, draw_growth, require_matplotlib
+from benchmarks.reporting import FactDoc, ReportDoc, RowDoc
+from benchmarks.suite import WORKLOADS, Options, found_tools, held
 
-_IMPORTS = [sys.executable, "-c", "import click, lmdb, blake3"]
-_START_ROUNDS = 20
+_VERBS = ("run", "growth", "draw")
+_TERMINATED = 128 + signal.SIGTERM
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line says; the exit code, 1 if something failed."""
+    options = _parsed(arguments)
+    try:
+        if options.plot:
+            require_matplotlib()
+        if options.verb == "draw":
+            return _draw(options)
+        with _scratch(options.directory) as folder:
+            return _grow(options, folder) if options.verb == "growth" else _run(options, folder)
+    except NoMatplotlib as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--scale", type=float, default=0.1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--directory", type=Path)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
-        root = Path(scratch)
-        _print_head(options.scale)
-        for measure in (_start_up, _big, _pull, _family, _many):
-            for row in measure(root, options.scale, options.rounds):
-                _print_row(row)
-            for path in root.iterdir():
-                shutil.rmtree(path)
-
-
-def _start_up(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
-    home = root / "home"
-    run(zoostore("pull", "mlp-512-digits-base"), home)
-    for verb in ("--version", "ls"):
-        yield compare(
-            f"start-up: {verb}",
-            lambda _, verb=verb: zoostore(verb),  # type: ignore[misc]
-            "python -c 'import click, lmdb, blake3'",
-            lambda _: _IMPORTS,
-            home,
-            _START_ROUNDS,
-        )
-
-
-def _big(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
-    home, folder, copies = root / "home", workloads.big(root, scale), root / "copies"
-    copies.mkdir()
-    yield compare(
-        "add big (durable)",
-        lambda number: zoostore("--store", str(root / f"s{number}"), "add", str(folder), "zoo:big"),
-        "cp, sync",
-        lambda number: _cp_and_sync(folder, copies / str(number)),
-        home,
-        rounds,
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        choices=_VERBS,
+        default="run",
+        help="run: the table (the default); growth: from 1x to 100x the work; "
+        "draw: the tables and the plot from --json FILE of an earlier run",
     )
-    run(zoostore("add", str(folder), "zoo:big"), home)
-    if shutil.which("b3sum"):
-        yield compare(
-            "verify big",
-            lambda _: zoostore("verify"),
-            "b3sum",
-            lambda _: ["b3sum", str(folder / "model.bin")],
-            home,
-            rounds,
-        )
-    else:
-        print("| verify big | b3sum: not installed | | | | |")
-    _check(home, "zoo:big", folder, root / "out")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the workloads' sizes")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument(
+        "--only", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD"
+    )
+    parser.add_argument(
+        "--peers", nargs="*", metavar="NAME", help="how their names begin (default: all)"
+    )
+    parser.add_argument("--warm", action="store_true", help="do not empty the kernel's caches")
+    parser.add_argument("--directory", type=Path, help="on the file system to be measured")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="SVG, or what the suffix says")
+    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.verb == "draw" and options.json is None:
+        parser.error("draw needs the --json FILE of a run")
+    return options
 
 
-def _pull(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
-    """All peers download the same file from the same server, and have it on the disk at the end."""
-    publisher, folder = root / "publisher", workloads.big(root, scale)
-    run(zoostore("add", str(folder), "zoo:big"), publisher)
-    run(zoostore("publish", "zoo:big", "--to", str(root / "zoo")), publisher)
-    (large,) = (path for path in (root / "zoo/objects").rglob("*") if path.is_file())
-    path, copies = large.relative_to(root / "zoo").as_posix(), root / "copies"
-    copies.mkdir()
-    (root / "server").mkdir()
-    with served(root / "zoo", root / "server") as url:
-        for number in range(rounds):
-            run(zoostore("--store", str(root / f"s{number}"), "remote", "add", "zoo", url), root)
-        for name, peer in _downloaders(f"{url}/{path}", copies).items():
-            if shutil.which(name) is None:
-                print(f"| pull big | {name}: not installed | | | | |")
-                continue
-            yield compare(
-                "pull big (durable, verified)",
-                lambda number: _fresh_pull(root / f"s{number}"),
-                f"{name}, sync",
-                peer,
-                root / "home",
-                rounds,
-            )
-        _check(root / "s0", "zoo:big", folder, root / "out")
+@contextlib.contextmanager
+def _scratch(directory: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="zoostore-bench-", dir=directory) as folder:
+        yield Path(folder)
 
 
-def _downloaders(url: str, copies: Path) -> dict[str, Callable[[int], list[str]]]:
-    def synced(command: str, number: int) -> list[str]:
-        target = copies / f"{command.split()[0]}{number}"
-        program = f'{command} "$2" && sync -f "$1/$2"'
-        return ["sh", "-c", program, "sh", str(copies), target.name]
-
-    return {
-        "curl": lambda number: synced(f'curl -s "{url}" --output-dir "$1" -o', number),
-        "aria2c": lambda number: synced(f'aria2c -q -x4 -s4 -k1M "{url}" -d "$1" -o', number),
+def _run(given: argparse.Namespace, folder: Path) -> int:
+    cold = can_drop_caches() and not given.warm
+    options = Options(given.scale, given.rounds, given.only, given.peers, folder, cold)
+    tools = found_tools(options.peers)
+    for tool in tools:
+        print(f"{tool.name}: {tool.absent or tool.version}")
+    caches = "warm and cold" if cold else "warm only"
+    head = {
+        "scale": given.scale,
+        "rounds": given.rounds,
+        "machine": facts(folder),
+        "caches": caches,
     }
+    rows: list[RowDoc] = []
+    found: list[FactDoc] = []
+    for outcome in held(options, tools):
+        if isinstance(outcome, Fact):
+            found.append(reporting.fact_of(outcome))
+        else:
+            rows.append(reporting.row_of(outcome))
+            _print_lines(["", *reporting.row_lines(rows[-1])])
+        _write(given, reporting.report(head, tools, rows, found))
+    document = reporting.report(head, tools, rows, found)
+    _print_lines(["", *reporting.verdict_lines(document)])
+    if given.plot:
+        draw(document, given.plot)
+    return 1 if any(row["ours"] in row["failed"] for row in rows) else 0
 
 
-def _fresh_pull(store: Path) -> list[str]:
-    """A pull into a store that has its settings, and nothing else."""
-    program = 'rm -rf "$1"/objects "$1"/packs "$1"/reflog "$1"/index && "$2" --store "$1" pull big'
-    return ["sh", "-c", program, "sh", str(store), zoostore()[0]]
+def _write(given: argparse.Namespace, document: ReportDoc) -> None:
+    """Written after each row, so that a run that is broken off leaves what it found."""
+    if given.json:
+        _write_json(given.json, document)
+    if given.markdown:
+        given.markdown.write_text("".join(f"{line}\n" for line in reporting.markdown(document)))
 
 
-def _family(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
-    home, folders, copies = root / "home", workloads.family(root, scale), root / "copies"
-    for number, folder in enumerate(folders):
-        run(zoostore("add", str(folder), f"zoo:m{number}"), home)
-    unique = sum(
-        path.stat().st_size
-        for number, folder in enumerate(folders)
-        for path in folder.rglob("*")
-        if path.is_file() and (number in (0, *range(workloads.SHARING, 8)) or path.suffix != ".bin")
-    )
-    overhead = disk_bytes(home) - unique
-    print(f"| family on disk | unique bytes | {unique / 1e6:.1f} MB + {overhead / 1e6:.2f} MB | |")
-    copies.mkdir()
-    yield compare(
-        "checkout family m0 (links)",
-        lambda number: zoostore("checkout", "m0", str(root / f"out{number}")),
-        "cp -al",
-        lambda number: ["cp", "-al", str(folders[0]), str(copies / str(number))],
-        home,
-        rounds,
-    )
-    before = disk_bytes(root)
-    run(zoostore("checkout", "m1", str(root / "linked")), home)
-    added = disk_bytes(root) - before
-    print(f"| checkout of 290 MB by links adds | | {added / 1e3:.0f} kB | |")
-    _check(home, "zoo:m7", folders[7], root / "check")
+def _draw(given: argparse.Namespace) -> int:
+    document = json.loads(given.json.read_text())
+    if "growths" in document:
+        if given.plot:
+            draw_growth(document, given.plot)
+        return 0
+    if given.markdown:
+        given.markdown.write_text("".join(f"{line}\n" for line in reporting.markdown(document)))
+    if given.plot:
+        draw(document, given.plot)
+    return 0
 
 
-def _many(root: Path, scale: float, rounds: int) -> Iterator[Compared]:
-    home, folder, copies = root / "home", workloads.many(root, scale), root / "copies"
-    copies.mkdir()
-    yield compare(
-        "add many (durable)",
-        lambda number: zoostore("--store", str(root / f"s{number}"), "add", str(folder), "zoo:x"),
-        "cp -a, sync",
-        lambda number: _cp_and_sync(folder, copies / f"a{number}"),
-        home,
-        rounds,
-    )
-    run(zoostore("add", str(folder), "zoo:many"), home)
-    yield compare(
-        "checkout many (copies)",
-        lambda number: zoostore("checkout", "many", str(root / f"out{number}")),
-        "cp -a",
-        lambda number: ["cp", "-a", str(folder), str(copies / f"c{number}")],
-        home,
-        rounds,
-    )
-    yield compare(
-        "status many (unchanged)",
-        lambda _: zoostore("status", str(root / "out0")),
-        "find -newer",
-        lambda _: ["find", str(root / "out0"), "-newer", str(folder)],
-        home,
-        rounds,
-    )
-    _check(home, "zoo:many", folder, root / "check")
+def _grow(given: argparse.Namespace, folder: Path) -> int:
+    document: growth.GrowthDoc = {
+        "scale": given.scale,
+        "rounds": given.rounds,
+        "machine": facts(folder),
+        "growths": [],
+    }
+    for work in growth.grown(folder, given.scale, given.rounds):
+        document["growths"].append(work)
+        _print_lines(growth.lines(work))
+        if given.json:
+            _write_json(given.json, document)
+    if given.plot:
+        draw_growth(document, given.plot)
+    return 0
 
 
-def _cp_and_sync(source: Path, target: Path) -> list[str]:
-    return ["sh", "-c", 'cp -a "$1" "$2" && sync -f "$2"', "sh", str(source), str(target)]
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def _check(home: Path, stub: str, folder: Path, out: Path) -> None:
-    """Nothing is measured that is not right: verified, and the same byte for byte."""
-    run(zoostore("verify"), home)
-    run(zoostore("checkout", stub, str(out)), home)
-    subprocess.run(["diff", "-r", "-x", ".zoostore", str(folder), str(out)], check=True)
-
-
-def _print_head(scale: float) -> None:
-    print(f"scale {scale}; medians of the wall clock\n")
-    print("| what | beside | zoostore | peer | ratio | peak memory |")
-    print("|---|---|---|---|---|---|")
-
-
-def _print_row(row: Compared) -> None:
-    print(
-        f"| {row.what} | {row.peer} | {row.seconds:.3f} s | {row.peer_seconds:.3f} s "
-        f"| {row.ratio:.2f} | {row.peak_bytes / 1e6:.0f} MB |",
-        flush=True,
-    )
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # leaves no 40 GB behind
+    sys.exit(main(sys.argv[1:]))

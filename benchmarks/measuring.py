@@ -1,94 +1,208 @@
-"""Measuring a command: its time, its memory and what it printed, always beside a peer."""
+"""Measuring one command: its time on the wall, and the memory that it and its children had."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shlex
-import statistics
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _KIB = 1024
+_FIRST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.05
+_TOLD_OF_STDERR = 300
+_PEAK, _ANONYMOUS = b"VmHWM", b"RssAnon"
+_DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program with its arguments, where it runs, and what is added to its environment."""
+
+    arguments: Sequence[str]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command to be timed, with what stands around it and is not.
+
+    Attributes:
+        command: what is timed.
+        before: run first; not timed.
+        check: run afterwards, not timed; raises if what the command did is not right.
+        after: run last, whatever happened; not timed.
+    """
+
+    command: Command
+    before: Callable[[], None] = _nothing
+    check: Callable[[], None] = _nothing
+    after: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: seconds on the wall, and the most memory it had, in bytes."""
+    """One run of a command.
+
+    Attributes:
+        seconds: on the wall.
+        peak_bytes: the most memory that one of its processes had, mapped files included.
+        anonymous_bytes: the most that all its processes had at once beyond mapped files. It is
+            sampled: what comes and goes between two samples is missed.
+    """
 
     seconds: float
     peak_bytes: int
+    anonymous_bytes: int
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A command beside a peer: medians, and their ratio."""
-
-    what: str
-    peer: str
-    seconds: float
-    peer_seconds: float
-    peak_bytes: int
-
-    @property
-    def ratio(self) -> float:
-        return self.seconds / self.peer_seconds
+class CommandFailed(Exception):
+    """A command that was to be measured ended with an error."""
 
 
-def run(command: Sequence[str], home: Path) -> Run:
-    """Run a command to its end.
+def measure(step: Step, *, cold: bool = False) -> Run:
+    """Run a step to its end, and check what it did.
+
+    Args:
+        cold: drop the kernel's caches first.
 
     Raises:
-        subprocess.CalledProcessError: it failed.
+        CommandFailed: it failed.
     """
-    start = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "ZOOSTORE_HOME": str(home)},
-    ) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, shlex.join(command))
-    return Run(time.perf_counter() - start, usage.ru_maxrss * _KIB)
+    try:
+        step.before()
+        os.sync()  # nobody pays for what another wrote
+        if cold:
+            _DROP_CACHES.write_text("3")
+        done = _timed(step.command)
+        step.check()
+    finally:
+        step.after()
+    return done
 
 
-def compare(
-    what: str,
-    ours: Callable[[int], Sequence[str]],
-    peer: str,
-    theirs: Callable[[int], Sequence[str]],
-    home: Path,
-    rounds: int,
-) -> Compared:
-    """Run two commands in turn, each round a new one, and compare the medians."""
-    mine, other = [], []
-    for number in range(rounds):
-        mine.append(run(ours(number), home))
-        other.append(run(theirs(number), home))
-    return Compared(
-        what,
-        peer,
-        statistics.median(one.seconds for one in mine),
-        statistics.median(one.seconds for one in other),
-        max(one.peak_bytes for one in mine),
-    )
+def can_drop_caches() -> bool:
+    """Whether this user may empty the kernel's caches, so that reading begins at the disk."""
+    return os.access(_DROP_CACHES, os.W_OK)
 
 
-def zoostore(*arguments: str) -> list[str]:
-    """The command line that is installed beside this Python."""
-    return [str(Path(sys.executable).with_name("zoostore")), *arguments]
+def run(command: Command) -> None:
+    """Run a command to its end, unmeasured. Raises what `measure` raises."""
+    _timed(command)
 
 
 def disk_bytes(folder: Path) -> int:
     """The blocks that a folder's files take, each inode once."""
     inodes = {}
-    for path in folder.rglob("*"):
+    for path in (folder, *folder.rglob("*")):
         status = path.lstat()
         inodes[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(inodes.values())
+
+
+def _timed(command: Command) -> Run:
+    with _stderr_file() as errors:
+        start = time.perf_counter()
+        with subprocess.Popen(
+            command.arguments,
+            cwd=command.cwd,
+            env={**os.environ, **command.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        ) as process:
+            with _sampled(process.pid) as memory:
+                _, status, usage = os.wait4(process.pid, 0)
+                seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told = os.pread(errors, _TOLD_OF_STDERR, 0).decode(errors="replace")
+            said = (told.strip().splitlines() or [""])[0]
+            raise CommandFailed(
+                f"exit code {process.returncode}: {said} ({shlex.join(command.arguments)})"
+            )
+    return Run(seconds, memory.most(usage.ru_maxrss * _KIB), memory.anonymous_bytes)
+
+
+@contextlib.contextmanager
+def _stderr_file() -> Iterator[int]:
+    descriptor = os.memfd_create("stderr")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Memory:
+    """The most memory that was seen of a process and its children."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self.anonymous_bytes = 0
+
+    def look(self, pid: int) -> None:
+        seen = [_sizes(each) for each in _family(pid)]
+        self.peak_bytes = max(self.peak_bytes, *(sizes.get(_PEAK, 0) for sizes in seen))
+        anonymous = sum(sizes.get(_ANONYMOUS, 0) for sizes in seen)
+        self.anonymous_bytes = max(self.anonymous_bytes, anonymous)
+
+    def most(self, reported: int) -> int:
+        """The peak, given the one that the kernel reports when all have ended.
+
+        A new process counts as having had what this one has. So the kernel's number is exact
+        if it is more than that, and says nothing if it is not.
+        """
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
+        return reported if reported > own else self.peak_bytes
+
+
+@contextlib.contextmanager
+def _sampled(pid: int) -> Iterator[_Memory]:
+    memory = _Memory()
+    ended = threading.Event()
+
+    def watch() -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not ended.wait(pause):
+            memory.look(pid)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    with contextlib.suppress(OSError):  # it has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def _sizes(pid: int) -> dict[bytes, int]:
+    """What the kernel says of a process's memory now, in bytes."""
+    found = {}
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as status:
+        for line in status:
+            name, _, value = line.partition(b":")
+            if name in (_PEAK, _ANONYMOUS):
+                found[name] = int(value.split()[0]) * _KIB
+    return found

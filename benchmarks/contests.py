@@ -1,0 +1,120 @@
+"""Contests: contenders that do the same, in turn, in rounds, and what zoostore must reach."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.measuring import CommandFailed, Run, Step, measure
+
+Steps = Callable[[int], Step]
+"""The step of a round."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be reached.
+
+    Attributes:
+        limit: at most this, as a ratio of times; or in seconds.
+        of: the contenders of whom the fastest counts; none for a limit in seconds.
+    """
+
+    limit: float
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number that is not a time; `limit` is what it must not be over."""
+
+    what: str
+    value: float
+    unit: str
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One row of the table.
+
+    Attributes:
+        what: what is done.
+        ours: the contender that the targets are about.
+        contenders: by name, with `ours` among them.
+        targets: what `ours` must reach.
+        reads: whether it only reads, so that cold caches are measured too.
+        disk: what a contender's result takes on the disk, in bytes, once it has run.
+        skipped: who is absent, and why.
+        least_rounds: short commands need more rounds.
+    """
+
+    what: str
+    ours: str
+    contenders: Mapping[str, Steps]
+    targets: Sequence[Target] = ()
+    reads: bool = False
+    disk: Callable[[str], int | None] = lambda _: None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    least_rounds: int = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The runs of a contender in the order of the rounds, and the disk it took."""
+
+    runs: Sequence[Run]
+    disk_bytes: int | None = None
+
+    @property
+    def seconds(self) -> list[float]:
+        return [run.seconds for run in self.runs]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A contest that was held.
+
+    Attributes:
+        caches: `warm` or `cold`.
+        measured: by contender.
+        failed: who could not do it, and what it said.
+    """
+
+    contest: Contest
+    caches: str
+    measured: Mapping[str, Measured]
+    failed: Mapping[str, str]
+
+
+def hold(contest: Contest, rounds: int, *, cold: bool = False) -> Outcome:
+    """Run all contenders in each round, one after the other. Who fails is out."""
+    runs: dict[str, list[Run]] = {name: [] for name in contest.contenders}
+    failed: dict[str, str] = {}
+    for number in range(max(rounds, contest.least_rounds)):
+        for name, steps in contest.contenders.items():
+            if name in failed:
+                continue
+            _tell(f"{contest.what}: round {number + 1}: {name}")
+            try:
+                runs[name].append(measure(steps(number), cold=cold))
+            except CommandFailed as error:
+                failed[name] = str(error)
+    measured = {
+        name: Measured(done, contest.disk(name))
+        for name, done in runs.items()
+        if name not in failed
+    }
+    return Outcome(contest, "cold" if cold else "warm", measured, failed)
+
+
+def _tell(text: str) -> None:
+    """Say on a terminal what is being done."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

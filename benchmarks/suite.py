@@ -1,0 +1,113 @@
+"""The suite: every row, one workload after the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import pulling
+from benchmarks.contests import Contest, Fact, Outcome, hold
+from benchmarks.millions import FULL, Millions
+from benchmarks.rows import ROWS
+from benchmarks.seats import Seats
+from benchmarks.serving import served
+from benchmarks.tools import OURS, PEERS
+from benchmarks.workloads import FOLDERS
+
+WORKLOADS = (*FOLDERS, FULL)
+
+_NOT_INSTALLED = "not installed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is to be run.
+
+    Attributes:
+        scale: what the sizes of the workloads are multiplied by.
+        rounds: how often each contender runs, at least.
+        only: the workloads.
+        peers: the beginnings of the names of those that take part; None for all.
+        directory: a folder, on the file system to be measured.
+        cold: whether what reads is measured with empty caches too.
+    """
+
+    scale: float
+    rounds: int
+    only: Collection[str]
+    peers: Collection[str] | None
+    directory: Path
+    cold: bool
+
+
+@dataclass(frozen=True)
+class ToolFacts:
+    """A tool as it was found; `absent` says why it takes no part, and is empty if it does."""
+
+    name: str
+    version: str
+    durability: str
+    absent: str
+
+
+def found_tools(peers: Collection[str] | None) -> list[ToolFacts]:
+    """The tools that are asked for, with their versions, and whether they can take part."""
+    found = []
+    for tool in (*OURS, *PEERS):
+        if tool in OURS or _is_asked_for(tool.name, peers):
+            version = tool.version()
+            absent = "" if version else _NOT_INSTALLED
+            found.append(ToolFacts(tool.name, version or "", tool.durability, absent))
+    return found
+
+
+def _is_asked_for(name: str, peers: Collection[str] | None) -> bool:
+    if peers is None:
+        return True
+    return any(name.casefold().startswith(peer.casefold()) for peer in peers)
+
+
+def held(options: Options, tools: Collection[ToolFacts]) -> Iterator[Outcome | Fact]:
+    """Hold all contests, giving each outcome as it comes. Workloads go when they are done."""
+    known = {tool.name: tool.absent for tool in tools}
+    for workload in options.only:
+        root = options.directory / workload
+        root.mkdir()
+        try:
+            if workload == FULL:
+                yield from _on_a_million(root, options)
+            else:
+                yield from _on_folder(workload, root, options, known)
+        finally:
+            shutil.rmtree(root)
+
+
+def _on_folder(
+    workload: str, root: Path, options: Options, known: dict[str, str]
+) -> Iterator[Outcome]:
+    source = root / "source"
+    FOLDERS[workload](source, options.scale)
+    seats = Seats(source, root, known)
+    for row in ROWS:
+        if row.workload == workload:
+            yield from _warm_and_cold(seats.contest(row), options)
+    if workload == "big":
+        zoo = pulling.publish(source, root)
+        (root / "server").mkdir()
+        with served(zoo, root / "server") as url:
+            yield hold(pulling.contest(source, zoo, url, root, known), options.rounds)
+
+
+def _on_a_million(root: Path, options: Options) -> Iterator[Outcome | Fact]:
+    millions = Millions(root, options.scale, options.rounds)
+    for contest in millions.contests():
+        yield from _warm_and_cold(contest, options)
+    yield from millions.facts()
+
+
+def _warm_and_cold(contest: Contest, options: Options) -> Iterator[Outcome]:
+    yield hold(contest, options.rounds)
+    if contest.reads and options.cold:
+        yield hold(contest, options.rounds, cold=True)
