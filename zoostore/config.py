@@ -17,6 +17,7 @@ from zoostore.errors import InvalidConfig, InvalidName, UnknownRemote
 from zoostore.files.links import AUTO, LINK_MODES
 from zoostore.files.staging import replace_durably
 from zoostore.store.objectstore import LARGE_OBJECT
+from zoostore.store.packs import MAX_PACKED_BYTES
 
 RESERVED_NAMES = ("builtin", "environment")
 
@@ -42,7 +43,7 @@ def read_config(path: Path) -> Config:
 
     try:
         value = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidConfig(f"{path} cannot be read: {error}.", path=str(path)) from error
     try:
         config = Config(
@@ -60,8 +61,10 @@ def _check(path: Path, config: Config, unknown: object) -> None:
     problem = ""
     if unknown:
         problem = f"{', '.join(map(str, unknown))!r} is no setting"  # type: ignore[call-overload]
-    elif type(config.large_object) is not int or config.large_object < 1:
+    elif type(config.large_object) is not int:
         problem = f"large_object = {config.large_object!r} is not a number of bytes"
+    elif not 1 <= config.large_object <= MAX_PACKED_BYTES:
+        problem = f"large_object = {config.large_object} is not from 1 to {MAX_PACKED_BYTES}"
     elif config.link not in (AUTO, *LINK_MODES):
         problem = f"link = {config.link!r} is none of {', '.join((AUTO, *LINK_MODES))}"
     elif not all(isinstance(url, str) and url for url in config.remotes.values()):

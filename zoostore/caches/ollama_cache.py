@@ -7,6 +7,7 @@ blobs/sha256-HEX                     a content; once `sha256:HEX`
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +121,7 @@ def _decoded(data: bytes) -> object:
 def _blob(root: Path, layer: _Layer) -> CachedFile:
     name = _blob_name(layer)
     older = root / "blobs" / name.replace("-", ":")
-    place, stamp = find_file(older if older.exists() else root / "blobs" / name, (root,))
+    place, stamp = find_file(older if os.path.lexists(older) else root / "blobs" / name, (root,))
     if stamp.size != layer.size:
         raise CannotAdd(f"It has {stamp.size} bytes, and {layer.size} in its manifest.")
     return CachedFile(place, stamp, (layer.digest,))

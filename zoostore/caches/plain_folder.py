@@ -58,7 +58,8 @@ def read_publishers(folder: Path) -> Cache:
 
 def has_publishers(folder: Path) -> bool:
     """Whether a folder has models two folders deep, each with weights, and nothing beside."""
-    if any(not entry.is_dir() for entry in _visible(folder)):
+    # Not `entry.is_dir()`, which fails for a link that leads to itself.
+    if not all(os.path.isdir(entry.path) for entry in _visible(folder)):
         return False
     folders = list(_models_of_publishers(folder))
     return bool(folders) and all(map(_has_weights, folders))

@@ -92,7 +92,7 @@ def _read(layout: Layout, entry: Path) -> KnownCheckout | None:
         root, noted = Path(value["path"]), Oid.parse(value["snapshot"])
         used = entry.stat().st_mtime
         is_at_work = not owner_is_gone(value["host"], str(value["pid"]))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ZooError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ZooError):
         return None  # somebody is replacing it, or it is damaged
     is_being_made = is_at_work and not os.path.lexists(root) and _is_staged_beside(root)
     try:

@@ -23,6 +23,8 @@ from zoostore.ops.tracking import Tracked, Tracking, TrackingFile
 
 FORMAT = 1
 
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ZooError)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckoutState:
@@ -99,14 +101,19 @@ class WorkingDirectory:
                     f"{FORMAT}; nothing was changed.",
                     path=str(self.root),
                 )
-            Oid.parse(value["snapshot"])
-            value["include"], value["exclude"] = tuple(value["include"]), tuple(value["exclude"])
-            return CheckoutState(**value)
+            state = CheckoutState(
+                **{**value, "include": tuple(value["include"]), "exclude": tuple(value["exclude"])}
+            )
+            Oid.parse(state.snapshot)
+            texts = (state.stub, state.store, state.link, *state.include, *state.exclude)
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("something in it is no text")
+            return state
         except FileNotFoundError:
             raise NotACheckout(f"{self.root} is not a checkout.", path=str(self.root)) from None
         except NewerFormat:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, ZooError) as error:
+        except _BROKEN as error:
             raise DamagedContent(
                 f"{self._state} cannot be read ({error}); nothing was changed.",
                 path=str(self._state),

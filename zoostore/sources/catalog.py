@@ -86,6 +86,8 @@ def decode_manifest(data: bytes, address: str) -> Manifest:
                 f"The zoo {address} has format {found}, and this zoostore knows format {FORMAT}.",
                 address=address,
             )
+        if type(found) is not int or found != FORMAT:
+            raise ValueError(f"{found!r} is no format")
         size = _count(value["catalog"]["size"], MAX_CATALOG_BYTES)
         return Manifest(str(value["name"]), Oid.parse(value["catalog"]["oid"]), size)
     except NewerFormat:
@@ -108,10 +110,12 @@ def decode_catalog(data: bytes, manifest: Manifest, address: str) -> dict[str, L
     """
     if hash_bytes(data) != manifest.catalog:
         raise MalformedObject(f"The catalog of {address} is not the one it promised.")
-    listed = {}
+    listed: dict[str, Listed] = {}
     try:
         for raw in data.splitlines():
             line = _from_json(json.loads(raw))
+            if line.stub in listed:
+                raise ValueError(f"{line.stub} is there twice")
             listed[line.stub] = line
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ZooError) as error:
         raise MalformedObject(f"The catalog of {address} has a bad line ({error}).") from error

@@ -8,9 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from zoostore.digest import Oid
-from zoostore.errors import WrongContent, ZooError
+from zoostore.errors import MalformedObject, WrongContent, ZooError
 from zoostore.sources.catalog import pack_path
-from zoostore.store.packs import FOOTER, check_object, decode_footer, decode_table
+from zoostore.store.packs import (
+    FOOTER,
+    MAX_PACKED_BYTES,
+    check_object,
+    decode_footer,
+    decode_table,
+)
 from zoostore.store.records import Packed
 from zoostore.transport.base import RangesIgnored, StaticFiles
 
@@ -22,6 +28,9 @@ _GAP = 1 << 16
 
 _RUN = 8 << 20
 """How many bytes are asked for at a time."""
+
+_MAX_TABLE_BYTES = 1 << 30
+"""That of a pack with the most files that a snapshot may have, each an object, is smaller."""
 
 
 class RemotePack:
@@ -47,6 +56,7 @@ class RemotePack:
         if self._rows is None:
             tail = max(self._size - FOOTER.size, 0)
             table = decode_footer(self._read(tail, FOOTER.size), self._size)
+            self._require(table.length <= _MAX_TABLE_BYTES, "a table", _MAX_TABLE_BYTES)
             rows = decode_table(table, self._read(table.offset, table.length))
             self._rows = {row.oid: row for row in rows}
         return self._rows
@@ -56,9 +66,12 @@ class RemotePack:
 
         Raises:
             WrongContent: one is not what its id says.
+            MalformedObject: one is larger than what is kept in packs.
             TransferFailed: the pack cannot be read.
         """
         rows = [self.rows[oid] for oid in wanted if oid in self.rows]
+        for row in rows:
+            self._require(row.stored <= MAX_PACKED_BYTES, f"the object {row.oid}", MAX_PACKED_BYTES)
         for run in _runs(sorted(rows, key=lambda row: row.offset)):
             start = run[0].offset
             data = self._read(start, run[-1].offset + run[-1].stored - start)
@@ -66,6 +79,13 @@ class RemotePack:
                 content = data[row.offset - start : row.offset - start + row.stored]
                 self._check(row, content)
                 yield row, content
+
+    def _require(self, is_possible: bool, what: str, limit: int) -> None:
+        if not is_possible:
+            raise MalformedObject(
+                f"The pack {self._files.address}/{self._path} is said to hold {what} of more than "
+                f"{limit} bytes; it was not read."
+            )
 
     def _check(self, row: Packed, content: bytes) -> None:
         where = f"{self._files.address}/{self._path}"

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision
-from zoostore.objects.listing import flatten, totals
+from zoostore.objects.listing import flatten, require_bounded, totals
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.sources.base import Known, Offer
@@ -109,7 +109,9 @@ class ZooSource:
         oid = self._revision(listed, stub.revision)
         packs = [self._pack(name, size) for name, size in listed.packs.items()]
         snapshot = self._snapshot(oid, packs)
-        listing = flatten(_TreeReader(packs, self.address).read, snapshot.tree)
+        read_tree = _TreeReader(packs, self.address).read
+        require_bounded(read_tree, snapshot.tree)
+        listing = flatten(read_tree, snapshot.tree)
         if totals(listing) != (snapshot.files, snapshot.size):
             raise MalformedObject(
                 f"The snapshot {oid} of {self.address} does not have the files it says."

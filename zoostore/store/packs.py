@@ -33,6 +33,9 @@ RECORD = struct.Struct(f">cBBQQ{OID_BYTES}s")
 ROW = struct.Struct(f">{OID_BYTES}sBBQQQ")
 FOOTER = struct.Struct(f">QQ{OID_BYTES}s{len(END)}s")
 
+MAX_PACKED_BYTES = 1 << 28
+"""An object in a pack is read as a whole: of somebody else's pack, none that is larger is read."""
+
 RAW = 0
 """The only encoding so far: the payload is the object's bytes."""
 
@@ -174,6 +177,9 @@ def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
         if before >= oid:
             raise MalformedObject("A pack's table is out of order.")
         before = oid
+    # Rows that share bytes would make a small pack into a very large model.
+    if len(MAGIC) + sum(RECORD.size + row[4] for row in rows) != table.offset:
+        raise MalformedObject("A pack's table does not list the records that the pack has.")
     return rows
 
 

@@ -26,7 +26,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     import json
 
 _CHECK_DIGITS = 16
+_BEFORE_REST = len('{"check":"",') + _CHECK_DIGITS
 _TORN = b" torn"
+_TEXTS = ("message", "op", "stub", "tag")
+_NUMBERS = ("files", "size", "time")
+_MAX_NUMBER = (1 << 63) - 1
 
 
 class Line(NamedTuple):
@@ -70,7 +74,8 @@ def encode_change(change: RefChange) -> bytes:
         "tag": change.tag,
         "time": change.time,
     }
-    value["check"] = _check_of(value)
+    value["check"] = "0" * _CHECK_DIGITS
+    value["check"] = _check_of(_canonical(value))
     return _canonical(value) + b"\n"
 
 
@@ -80,14 +85,24 @@ def decode_change(line: bytes) -> RefChange | None:
 
     try:
         value = json.loads(line.decode("ascii"))
-        check = value.pop("check")
-        if check != _check_of(value):
+        if _canonical(value) != line or value.pop("check") != _check_of(line):
             return None
-        for key in ("new", "old"):
-            value[key] = Oid.parse(value[key]) if value[key] else None
-        return RefChange(**value)
+        return _from_json(value)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ZooError):
         return None
+
+
+def _from_json(value: dict[str, Any]) -> RefChange:
+    """Raises `ValueError` or `ZooError` if the values are not those of a change."""
+    of_type = {str: _TEXTS, int: _NUMBERS, bool: ("partial",)}
+    for kind, keys in of_type.items():
+        if any(type(value[key]) is not kind for key in keys):
+            raise ValueError(f"one of {', '.join(keys)} is no {kind.__name__}")
+    if not all(0 <= value[key] <= _MAX_NUMBER for key in _NUMBERS):
+        raise ValueError("a number is out of range")
+    for key in ("new", "old"):
+        value[key] = None if value[key] is None else Oid.parse(value[key])
+    return RefChange(**value)
 
 
 @functools.cache
@@ -97,12 +112,13 @@ def _encoder() -> json.JSONEncoder:
     return json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
-def _canonical(value: dict[str, object]) -> bytes:
+def _canonical(value: object) -> bytes:
     return _encoder().encode(value).encode("ascii")
 
 
-def _check_of(value: dict[str, object]) -> str:
-    return hash_bytes(_canonical(value)).hex()[:_CHECK_DIGITS]
+def _check_of(line: bytes) -> str:
+    """The check of a line, whatever it has for one: it sorts first."""
+    return hash_bytes(b"{" + line[_BEFORE_REST:]).hex()[:_CHECK_DIGITS]
 
 
 class Reflog:

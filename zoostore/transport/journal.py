@@ -26,6 +26,7 @@ for each of its connections."""
 _FORMAT = 1
 _MAX_BYTES = 1 << 30
 _MAX_SIZE = 1 << 63
+_NUMBER_DIGITS = 20
 _NONE: Mapping[int, Oid] = MappingProxyType({})
 
 
@@ -105,7 +106,7 @@ def _state(line: bytes) -> State | None:
         found = json.loads(line)
         known = found.pop("format"), found.pop("grain")
         state = State(**found)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     is_size = state.size is None or (type(state.size) is int and 0 <= state.size < _MAX_SIZE)
     is_text = isinstance(state.place, str) and isinstance(state.validator, str)
@@ -115,9 +116,10 @@ def _state(line: bytes) -> State | None:
 def _grains(lines: Iterator[bytes]) -> Iterator[tuple[int, Oid]]:
     for line in lines:
         number, _, text = line.decode("ascii", "replace").partition(" ")
-        if len(text) != OID_HEX or not number.isdigit():
+        is_number = number.isdigit() and len(number) <= _NUMBER_DIGITS
+        if not is_number or int(number) * GRAIN >= _MAX_SIZE or len(text) != OID_HEX:
             return
         try:
-            yield int(number[:20]), Oid.parse(text)
+            yield int(number), Oid.parse(text)
         except UsageError:
             return

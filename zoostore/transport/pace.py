@@ -16,9 +16,11 @@ from zoostore.transport.patience import Patience, Stopped
 _LONGEST_WAIT_SECONDS = 0.25
 """How long a read waits before it looks whether it should go on."""
 
+_MAX_HEAD_BYTES = 1 << 20
+
 
 class Stalled(OSError):
-    """Too little came in too long a time."""
+    """Too little came in too long a time, or what will never be an answer."""
 
 
 class Pace:
@@ -39,21 +41,33 @@ class Pace:
         self._silence = 0.0
         self._waited = 0.0
         self._came = 0
+        self._left_of_head: int | None = None
         self.wait_seconds = min(_LONGEST_WAIT_SECONDS, patience.read, patience.window)
+
+    def start_head(self) -> None:
+        """A request is about to be made. Whoever reads its answer would wait for ever for the end
+        of a head that has none, such as one `100 Continue` after the other.
+        """
+        self._left_of_head = _MAX_HEAD_BYTES
 
     def start_body(self) -> None:
         """The head of the answer is here, which is few bytes and may have taken its time."""
+        self._left_of_head = None
         self._waited, self._came = 0.0, 0
 
     def waited(self, seconds: float, count: int) -> None:
         """`count` bytes came after so many seconds.
 
         Raises:
-            Stalled: that is too few.
+            Stalled: that is too few, or too many for the head of an answer.
             Stopped: nobody waits any more.
         """
         if self._stop is not None and self._stop.is_set():
             raise Stopped
+        if self._left_of_head is not None:
+            self._left_of_head -= count
+            if self._left_of_head < 0:
+                raise Stalled("the head of the answer has no end")
         self._silence = 0.0 if count else self._silence + seconds
         self._waited += seconds
         self._came += count

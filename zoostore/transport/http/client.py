@@ -138,6 +138,7 @@ class HttpClient:
     ) -> requests.Response:
         timeout = (self.patience.connect, self.patience.read)
         token = PACE.set(pace)
+        pace.start_head()
         try:
             response = session.get(
                 address.url,

@@ -1,0 +1,130 @@
+"""Caches that somebody made to be adopted, by the whole way from the command line to the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from zoostore import Store
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli
+    from tests.hostile.conftest import Watching
+
+COMMIT = "1" * 40
+WRONG = "a" * 64
+GOOD = b"good" * 100
+DIGITS = hashlib.sha256(GOOD).hexdigest()
+DAMAGED = 3
+SECRET = b"nobody may have this" * 10
+
+
+class Line(NamedTuple):
+    cache: str
+    path: str
+    stands: str
+    what: str
+
+
+def lines() -> list[Line]:
+    """The lines of `caches.txt`."""
+    text = Path(__file__).with_name("caches.txt").read_text("utf-8")
+    kept = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return [Line(*line.split(" | ")) for line in kept]
+
+
+LINES = {f"{line.cache}: {line.what}, {line.stands[:12]}": line for line in lines()}
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def good_cache(cache: str, root: Path) -> Path:
+    """A cache with one model in it; the folder that a line's paths are below."""
+    if cache == "hub":
+        repository = root / "huggingface/hub/models--org--name"
+        put(repository / "blobs" / DIGITS, GOOD)
+        snapshot = repository / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        (snapshot / "good").symlink_to(f"../../blobs/{DIGITS}")
+        (snapshot / "wrong").symlink_to(f"../../blobs/{WRONG}")
+        return repository
+    if cache == "ollama":
+        layers = [
+            {"mediaType": f"a.{name}", "digest": f"sha256:{digits}", "size": size}
+            for name, digits, size in (("good", DIGITS, len(GOOD)), ("wrong", WRONG, 11))
+        ]
+        put(root / "blobs" / f"sha256-{DIGITS}", GOOD)
+        manifest = root / "manifests/registry.ollama.ai/library/good/latest"
+        put(manifest, json.dumps({"layers": layers}).encode())
+        return root
+    if cache == "sparsezoo":
+        put(root / "sparsezoo/neuralmagic/good/model.onnx", GOOD)
+        return root / "sparsezoo"
+    put(root / "loras/good.gguf", GOOD)
+    return root / "loras"
+
+
+def stand(path: Path, what: str, secret: Path) -> None:
+    """Put there what a line says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if what == "fifo":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir(exist_ok=True)
+    elif what == "socket":
+        here = Path.cwd()
+        os.chdir(path.parent)  # the paths of sockets are short
+        try:
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(path.name)
+        finally:
+            os.chdir(here)
+    elif what.startswith("-> "):
+        path.symlink_to(what.removeprefix("-> ").replace("SECRET", str(secret)))
+    else:
+        path.write_bytes(what.replace("COMMIT", COMMIT).replace("WRONG", WRONG).encode())
+
+
+def contents(store: Store) -> set[bytes]:
+    """Of all files of all models that a store has."""
+    found = set()
+    for model in store.snapshots():
+        for file in store.files(model.stub):
+            with store.open_file(model.stub, file.path) as content:
+                found.add(content.read())
+    return found
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("relink", [False, True], ids=["", "relink"])
+@pytest.mark.parametrize("name", LINES)
+def test_what_is_good_is_adopted_and_nothing_else(
+    name: str, relink: bool, store: Store, cli: Cli, around: Path, tmp_path: Path, watch: Watching
+) -> None:
+    line = LINES[name]
+    (tmp_path / "secret/key").write_bytes(SECRET)
+    root = good_cache(line.cache, around / "cache")
+    path = line.path.replace("COMMIT", COMMIT).replace("WRONG", WRONG)
+    stand(root / path, line.stands, tmp_path / "secret/key")
+    arguments = ["adopt", str(root), "--json", *(["--relink"] if relink else [])]
+
+    with watch(store.path, *([root] if relink else [])):
+        ran = cli("--store", store.path, *arguments)
+
+    assert ran.code == (DAMAGED if line.stands == "other bytes" else 0), ran.out
+    assert GOOD in contents(store)
+    assert not any(SECRET in content or b"root:" in content for content in contents(store))
+    assert store.verify().is_clean
+
+
+def test_no_line_is_there_twice() -> None:
+    assert len(LINES) == len(lines())
