@@ -125,9 +125,10 @@ def fetched(web: Web) -> list[Oid]:
 
 
 def laid_out(store: Store) -> list[str]:
-    """What the store's own checkouts hold."""
+    """The snapshots whose files were laid out in the store's own place."""
     folder = store.path / "checkouts"
-    return [path.name for path in folder.iterdir()] if folder.exists() else []
+    names = (path.name for path in folder.iterdir()) if folder.exists() else ()
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def content(path: str) -> bytes:
@@ -634,7 +635,7 @@ def test_a_download_path_holds_the_files_and_nothing_else(
     assert (model.path, model.parent_directory) == (str(there), str(tmp_path / "to"))
     assert look(there) == FILES
     assert leftovers(there) == []
-    assert laid_out(store) == [".laid"]
+    assert laid_out(store) == []
 
 
 def test_a_file_in_a_download_path_comes_alone(
@@ -800,7 +801,7 @@ def test_a_model_is_laid_out_by_its_id(model: Model, store: Store, publisher: St
 
     assert model.path == str(store.path / "checkouts" / str(id))
     assert leftovers(Path(model.path)) == []
-    assert set(laid_out(store)) == {".laid", str(id)}
+    assert laid_out(store) == [str(id)]
 
 
 def write_anew(root: Path) -> None:
