@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stubs", "roles", "objects", "onnx_data"),
     ("files", "transport"),
     ("store",),
-    ("config",),
+    ("config", "alternates"),
     ("sources", "remotes", "caches"),
     ("ops",),
     ("api",),

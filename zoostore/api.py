@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
     from zoostore.ops.du import Usage
+    from zoostore.ops.from_alternate import AlternateSource
     from zoostore.ops.gc import Collected
     from zoostore.ops.history import Found
     from zoostore.ops.models import Model
@@ -43,9 +44,11 @@ if TYPE_CHECKING:
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
     from zoostore.ops.working import WorkingDirectory
+    from zoostore.sources.base import Zoo
     from zoostore.sources.catalog import Listed
     from zoostore.sources.hub import HubSource
     from zoostore.sources.zoo import ZooSource
+    from zoostore.store.front import Alternate
     from zoostore.store.layout import Layout
     from zoostore.store.names import Names
     from zoostore.store.objectstore import ObjectStore
@@ -86,6 +89,7 @@ class Store:
         self._progress: Progress = progress or Silent()
         self._names: Names | None = None
         self._objects: ObjectStore | None = None
+        self._alternates: list[Alternate] | None = None
         self._http: HttpClient | None = None
 
     @classmethod
@@ -795,6 +799,11 @@ class Store:
                         return list(zoo.catalog.values())
         raise UnknownRemote(f"There is no remote {remote!r}.", name=remote)
 
+    @property
+    def absent_alternates(self) -> tuple[str, ...]:
+        """Why alternates could not be looked in, as far as any was needed."""
+        return tuple(found.problem for found in self._alternates or () if found.problem)
+
     # How the store is opened
 
     def _layout(self) -> Layout:
@@ -812,13 +821,30 @@ class Store:
         return self._names
 
     def _opened(self) -> ObjectStore:
-        from zoostore.store.objectstore import ObjectStore
-
         names = self._named()
         if self._objects is None:
             config = self._read_config(names.layout)
-            self._objects = ObjectStore(names, large_object=config.large_object)
+            self._objects = self._objects_of(names, config)
+        for alternate in self._alternates or ():
+            if alternate.store is not None:
+                alternate.store.names.refresh()
         return self._objects
+
+    def _objects_of(self, names: Names, config: Config) -> ObjectStore:
+        from zoostore.store.front import FrontStore
+        from zoostore.store.objectstore import ObjectStore
+
+        if not config.alternates:
+            return ObjectStore(names, large_object=config.large_object)
+        return FrontStore(names, self._opened_alternates, large_object=config.large_object)
+
+    def _opened_alternates(self) -> list[Alternate]:
+        """The stores to look in after this one."""
+        from zoostore.alternates import open_alternates
+
+        if self._alternates is None:
+            self._alternates = open_alternates(self._layout())
+        return self._alternates
 
     def _writable(self) -> ObjectStore:
         if self._names is None:
@@ -851,7 +877,8 @@ class Store:
         from zoostore.stubs import HUB
 
         upstream = self._hub() if stub is not None and stub.scheme == HUB else None
-        return Sources(self._zoos(), self._is_offline(), self._start_downloads, upstream)
+        zoos: list[Zoo] = [*self._alternate_sources(), *self._zoos()]
+        return Sources(zoos, self._is_offline(), self._start_downloads, upstream)
 
     def _hub(self) -> HubSource:
         from zoostore.sources.hub import HubSource
@@ -869,6 +896,14 @@ class Store:
         from zoostore.transport.downloads import Downloads
 
         return Downloads(folder, self._client(), self._progress)
+
+    def _alternate_sources(self) -> list[AlternateSource]:
+        if not self._read_config(self._layout()).alternates:
+            return []
+        from zoostore.ops.from_alternate import AlternateSource
+
+        alternates = self._opened_alternates()
+        return [AlternateSource(alternate, lambda: alternates) for alternate in alternates]
 
     def _zoos(self) -> list[ZooSource]:
         from zoostore.sources.zoo import ZooSource

@@ -2,6 +2,7 @@
 
 large_object = 65536      # objects of at least this many bytes are files of their own
 link = "auto"             # the link mode of checkouts
+alternates = ["/srv/zoo"] # stores that are looked in too; paths count from this store's folder
 
 [remotes.NAME]
 url = "https://…"         # or the path of a directory
@@ -9,7 +10,7 @@ url = "https://…"         # or the path of a directory
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Config:
 
     large_object: int = LARGE_OBJECT
     link: str = AUTO
+    alternates: Sequence[str] = ()
     remotes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,6 +51,7 @@ def read_config(path: Path) -> Config:
         config = Config(
             large_object=value.pop("large_object", LARGE_OBJECT),
             link=value.pop("link", AUTO),
+            alternates=value.pop("alternates", ()),
             remotes={name: remote["url"] for name, remote in value.pop("remotes", {}).items()},
         )
     except (AttributeError, KeyError, TypeError) as error:
@@ -67,10 +70,18 @@ def _check(path: Path, config: Config, unknown: object) -> None:
         problem = f"large_object = {config.large_object} is not from 1 to {MAX_PACKED_BYTES}"
     elif config.link not in (AUTO, *LINK_MODES):
         problem = f"link = {config.link!r} is none of {', '.join((AUTO, *LINK_MODES))}"
+    elif not _are_paths(config.alternates):
+        problem = f"alternates = {config.alternates!r} is no list of paths"
     elif not all(isinstance(url, str) and url for url in config.remotes.values()):
         problem = "a remote's url is not a text"
     if problem:
         raise InvalidConfig(f"{path}: {problem}.", path=str(path))
+
+
+def _are_paths(value: object) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    return all(isinstance(path, str) and path and "\0" not in path for path in value)
 
 
 def add_remote(path: Path, name: str, url: str) -> None:

@@ -38,7 +38,7 @@ class Settings:
 
         path = os.path.expanduser(self.store) if self.store else None
         progress = self.watch() if watched else None
-        return Store(path, offline=self.offline or None, progress=progress)
+        return _followed(Store(path, offline=self.offline or None, progress=progress))
 
     def open_store_of(self, directory: str) -> Store:
         """The store that a checkout was made from, unless another is named."""
@@ -46,7 +46,8 @@ class Settings:
 
         if self.store:
             return self.open_store()
-        return Store.of_checkout(directory, offline=self.offline or None, progress=self.watch())
+        offline = self.offline or None
+        return _followed(Store.of_checkout(directory, offline=offline, progress=self.watch()))
 
     def watch(self) -> Watch:
         """What is told how far work is. It falls silent when the command ends, however it does."""
@@ -58,6 +59,21 @@ class Settings:
             if context is not None:
                 context.call_on_close(self._watch.end)
         return self._watch
+
+
+def _followed(store: Store) -> Store:
+    """The store, of which is said, when the command ends, where it could not look."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(lambda: _warn_of_absent(store))
+    return store
+
+
+def _warn_of_absent(store: Store) -> None:
+    for problem in store.absent_alternates:
+        from zoostore.cli.output import printable, warn
+
+        warn(printable(problem))
 
 
 def settings() -> Settings:

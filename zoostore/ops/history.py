@@ -74,7 +74,7 @@ def tips_meant(store: ObjectStore, stub: Stub) -> set[Oid]:
     tips = {record.snapshot} if record is not None else set()
     tips |= set(store.names.tags(name).values())
     if _ID_PREFIX.fullmatch(stub.revision):
-        tips |= set(store.names.snapshots_from(stub.revision))
+        tips |= set(store.snapshots_from(stub.revision))
     return tips
 
 
@@ -123,7 +123,7 @@ def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
 
 
 def _by_prefix(store: ObjectStore, name: str, tip: Oid | None, prefix: str) -> Oid | None:
-    candidates = store.names.snapshots_from(prefix)
+    candidates = store.snapshots_from(prefix)
     own = [oid for oid in candidates if store.snapshot(oid).stub == name]
     if not own and tip is not None:
         ancestors = {oid for oid, _ in history(store, tip)} if candidates else set()
@@ -166,7 +166,7 @@ def ever_named(store: ObjectStore, name: str) -> Iterator[tuple[Oid, str]]:
         said = change.message if change.tag else ""
         if change.stub == name and change.new is not None and (change.new, said) not in seen:
             seen.add((change.new, said))
-            if store.location(change.new) is not None:
+            if store.knows(change.new):
                 yield change.new, said
 
 
@@ -182,7 +182,7 @@ def history(store: ObjectStore, tip: Oid) -> Iterator[tuple[Oid, Snapshot]]:
         oid, snapshot = pending.pop()
         yield oid, snapshot
         for parent in snapshot.parents:
-            if parent not in seen and store.location(parent) is not None:
+            if parent not in seen and store.knows(parent):
                 seen.add(parent)
                 pending.append((parent, store.snapshot(parent)))
 

@@ -45,8 +45,8 @@ class Layer:
         self, store: ObjectStore, link: str, progress: Progress, previous: str = COPY
     ) -> None:
         self._wanted = link
-        self._found: str | None = None
-        self._found_alone: str | None = None
+        self._found: dict[Path, str] = {}
+        self._found_alone: dict[Path, str] = {}
         self._previous = previous
         self._store = store
         self._progress = progress
@@ -56,7 +56,7 @@ class Layer:
     @property
     def mode(self) -> str:
         """How large objects were laid out, now or, if none was, before."""
-        return self._found or self._previous
+        return next(iter(self._found.values()), self._previous)
 
     def make_folder(self, folder: str) -> None:
         """Make a folder and those above it, once."""
@@ -91,9 +91,9 @@ class Layer:
     def _link(
         self, source: Path, target: Path, permissions: int, stage: Path, *, alone: bool
     ) -> None:
-        if self._found is None:
-            self._found = choose_mode(self._wanted, source, stage)
-        mode = self._mode_alone(source, stage) if alone else self._found
+        mode = self._mode_from(source, stage)
+        if alone and mode not in (REFLINK, COPY):
+            mode = self._mode_alone(source, stage)
         # A name that shares the object's inode shares its permissions, which are not executable.
         if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
             mode = COPY
@@ -115,15 +115,21 @@ class Layer:
             LINKERS[mode](source, target, permissions)
         self.linked[mode] += 1
 
+    def _mode_from(self, source: Path, stage: Path) -> str:
+        """How to link to an object: it may be an alternate's, on another file system."""
+        objects = source.parents[1]
+        if objects not in self._found:
+            self._found[objects] = choose_mode(self._wanted, source, stage)
+        return self._found[objects]
+
     def _mode_alone(self, source: Path, stage: Path) -> str:
-        if self._found in (REFLINK, COPY):
-            return self._found
-        if self._found_alone is None:
+        objects = source.parents[1]
+        if objects not in self._found_alone:
             try:
-                self._found_alone = choose_mode(REFLINK, source, stage)
+                self._found_alone[objects] = choose_mode(REFLINK, source, stage)
             except LinkModeUnavailable:
-                self._found_alone = COPY
-        return self._found_alone
+                self._found_alone[objects] = COPY
+        return self._found_alone[objects]
 
 
 def to_be_alone(store: ObjectStore, listing: Listing, written: Iterable[str]) -> set[str]:

@@ -123,7 +123,7 @@ def _with_time(change: RefChange, now: int) -> RefChange:
 
 
 def _restore(store: ObjectStore, change: RefChange) -> RefChange | None:
-    if change.new is None or store.location(change.new) is None:
+    if change.new is None or not store.knows(change.new):
         return None
     current = store.names.view(lambda index: current_of(index, change))
     if current == change.new:

@@ -108,7 +108,7 @@ def find_roots(
             names[stub] = found
     for lost in lost_names(store.layout):
         for change in lost.changes:
-            if change.new is not None and store.location(change.new) is not None:
+            if change.new is not None and store.knows(change.new):
                 names.setdefault(change.stub, NameRoots()).lines.add(change.new)
     checkouts = [found for found in known_checkouts(store) if found.counts(grace, now)]
     return Roots(names, gone, checkouts, reading.end)

@@ -48,7 +48,7 @@ def why_unbelievable(store: ObjectStore, working: WorkingDirectory) -> str:
         return error.message
     if recorded is None or str(recorded) == state.snapshot or is_of(state, store.layout):
         return ""  # a checkout may have been cut off between its two records
-    is_ours = store.location(recorded) is not None
+    is_ours = store.knows(recorded)
     return "it is of another store than what was laid out there" if is_ours else ""
 
 
@@ -67,7 +67,7 @@ def _verify_checkout(
 ) -> None:
     recorded = working.recorded()
     tracking = working.tracking(str(recorded)) if recorded is not None else None
-    if tracking is None or recorded is None or store.location(recorded) is None:
+    if tracking is None or recorded is None or not store.knows(recorded):
         what = "gone or damaged" if tracking is None else "of what this store does not have"
         report.damage(str(working.folder / "entries"), f"it is {what}")
         report.checkouts[working.root] = working.folder / "entries"

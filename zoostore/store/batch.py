@@ -295,7 +295,8 @@ class Batch:
     def _index_and_check(self, index: Writer) -> None:
         self._arrivals.index_into(index)
         if index.sweep_mark() != self._since:
-            require_kept(index, self._store.layout, self._relied)
+            relied = [oid for oid in self._relied if not self._store.lent(oid)]
+            require_kept(index, self._store.layout, relied)
 
     def _forget_arrivals(self) -> None:
         """They are indexed. A name will lead to them, and until then they are relied on."""

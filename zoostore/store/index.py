@@ -311,25 +311,41 @@ class Index:
         self._lock = threading.RLock()
         if read_only and not _data_size(folder):
             raise IndexDamaged(f"There is no index in {folder}.")
-        if not read_only:
-            _reserve_lock_file(folder)
+        self._map_bytes = map_bytes
+        self._environment = self._open()
+
+    def _open(self) -> lmdb.Environment:
+        if not self.read_only:
+            _reserve_lock_file(self.folder)
         self._environment = lmdb.open(
-            os.fspath(folder),
-            map_size=max(map_bytes, _data_size(folder)),
-            readonly=read_only,
+            os.fspath(self.folder),
+            map_size=max(self._map_bytes, _data_size(self.folder)),
+            readonly=self.read_only,
             # A store that nobody here may write to must not need a lock file either.
-            lock=not read_only,
+            lock=not self.read_only,
             # What a power cut undoes here is read again from the reflog and the packs.
             metasync=False,
             readahead=False,
         )
         try:
             self._check_length()
-            if not read_only:
+            if not self.read_only:
                 self._environment.reader_check()
         except BaseException:
             self._environment.close()
             raise
+        return self._environment
+
+    def allow_writing(self) -> None:
+        """Open it anew, to be written to: a process has one environment for a folder.
+
+        Raises:
+            IndexDamaged: the index cannot be read.
+        """
+        with self._lock, _errors_named(self.folder):
+            self._environment.close()
+            self.read_only = False
+            self._environment = self._open()
 
     def _check_length(self) -> None:
         """Refuse a file that is shorter than its own header says: to read it would be a crash."""
@@ -467,11 +483,13 @@ def open_index(
             _close_in_forked_children()
             if not read_only:
                 folder.mkdir(parents=True, exist_ok=True)
-            if not is_trustworthy(folder):
+            if not is_trustworthy(folder, read_only=read_only):
                 raise IndexDamaged(f"The index in {folder} was changed by something else.")
             with _errors_named(folder):
                 index = Index(folder, read_only=read_only, map_bytes=map_bytes)
             _open[_data_identity(folder)] = index
+        elif index.read_only and not read_only:
+            index.allow_writing()
         return index
 
 

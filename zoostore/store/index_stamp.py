@@ -39,8 +39,12 @@ def record_stamp(folder: Path) -> None:
             staged.unlink(missing_ok=True)
 
 
-def is_trustworthy(folder: Path) -> bool:
-    """Whether the index in a folder can be opened without danger; one to be made can."""
+def is_trustworthy(folder: Path, *, read_only: bool = False) -> bool:
+    """Whether the index in a folder can be opened without danger; one to be made can.
+
+    Args:
+        read_only: note nothing in the folder.
+    """
     if not (folder / "data.mdb").exists():
         return True
     # Another process may be between its commit and its note: it will not be for long.
@@ -51,8 +55,9 @@ def is_trustworthy(folder: Path) -> bool:
         time.sleep(_PAUSE_SECONDS)
     if not _survives_reading(folder):
         return False
-    remove_abandoned(folder, f"{_STAMP}.")
-    record_stamp(folder)
+    if not read_only:
+        remove_abandoned(folder, f"{_STAMP}.")
+        record_stamp(folder)
     return True
 
 

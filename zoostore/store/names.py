@@ -22,19 +22,20 @@ class Names:
 
     Args:
         layout: where the store is.
+        only_reads: write nothing to it, even where that is allowed.
 
     Raises:
         NoStore: there is none at this place.
         NewerFormat: a later release made it.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, only_reads: bool = False) -> None:
         if not layout.exists():
             raise NoStore(f"There is no store at {layout.root}.", path=str(layout.root))
         self.layout = layout
         self.reflog = Reflog(layout.reflog)
-        self.read_only = not os.access(layout.root, os.W_OK)
-        self._opener = IndexOpener(layout, self.reflog)
+        self.read_only = only_reads or not os.access(layout.root, os.W_OK)
+        self._opener = IndexOpener(layout, self.reflog, only_reads=only_reads)
         self._index = self._opener.open()
 
     def refresh(self) -> None:

@@ -113,6 +113,14 @@ class ObjectStore:
         """Where an object is, or None. Its content is not looked at."""
         return self.names.view(lambda index: index.location(oid))
 
+    def knows(self, oid: Oid) -> bool:
+        """Whether an object is here or in an alternate. Its content is not looked at."""
+        return self.location(oid) is not None
+
+    def lent(self, oid: Oid) -> bool:
+        """Whether an alternate has an object; a store alone has none."""
+        return False
+
     def has(self, oid: Oid) -> bool:
         """Whether the object is here and, as far as its file's stamp can tell, intact.
 
@@ -166,6 +174,10 @@ class ObjectStore:
         """A blob's size in bytes; None if it is not here, or another kind of object."""
         location = self.location(oid)
         return location.size if location and location.kind is ObjectKind.BLOB else None
+
+    def snapshots_from(self, prefix: str) -> list[Oid]:
+        """The snapshots whose ids begin with these hex digits."""
+        return self.names.snapshots_from(prefix)
 
     def _intact_location(self, oid: Oid) -> Location | None:
         """Where an object is, after a look at the stamp of its file.

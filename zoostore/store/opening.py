@@ -20,11 +20,15 @@ class IndexOpener:
 
     Where nobody here may write, an index that is missing or behind is made in a
     folder of its own, which goes with this object.
+
+    Args:
+        only_reads: leave the store's own index as it is, even where it could be written.
     """
 
-    def __init__(self, layout: Layout, reflog: Reflog) -> None:
+    def __init__(self, layout: Layout, reflog: Reflog, *, only_reads: bool = False) -> None:
         self._layout = layout
         self._reflog = reflog
+        self._only_reads = only_reads
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self) -> Index:
@@ -39,6 +43,8 @@ class IndexOpener:
         return Path(self._scratch.name) / "index" if self._scratch else self._layout.index
 
     def _is_read_only(self) -> bool:
+        if self._only_reads and self._scratch is None:
+            return True
         folder = self._folder()
         while not folder.exists():
             folder = folder.parent
@@ -52,7 +58,7 @@ class IndexOpener:
         is_ours = is_current and position.length <= size and self._reflog.continues(position)
         if is_ours and not any(self._reflog.read(position.length)):
             return
-        if index.read_only:
+        if index.read_only or self._is_read_only():
             raise IndexDamaged(f"The index in {index.folder} is behind.")
         index.update(self._catch_up if is_ours else self._rebuild)
 
