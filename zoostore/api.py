@@ -106,9 +106,11 @@ class Store:
             NotACheckout: the directory is in no checkout.
         """
         from zoostore.ops.working import WorkingDirectory
+        from zoostore.store.layout import is_store
 
         recorded = Path(WorkingDirectory.containing(Path(directory)).state().store)
-        path = recorded if recorded.is_dir() else None
+        # A folder must not become a store because somebody wrote its path into a checkout.
+        path = recorded if is_store(recorded) else None
         return cls(path, offline=offline, progress=progress)
 
     def __reduce__(self) -> tuple[Any, ...]:

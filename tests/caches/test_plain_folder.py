@@ -136,6 +136,14 @@ def test_links_are_followed_within_the_folder_only(lay: LayOut, tmp_path: Path) 
     assert cache.problems.keys() == {str(folder / name) for name in bad}
 
 
+def test_a_folder_of_which_the_first_is_a_link_to_itself_is_read(lay: LayOut) -> None:
+    folder = lay("loras", {"a": "a", "org": "org"})
+    assert paths(read_cache(folder)) == {}
+
+    lay("loras", {"b.gguf": b"b"})
+    assert paths(read_cache(folder)) == {"zoo:loras": {"b.gguf"}}
+
+
 def test_names_that_no_snapshot_can_hold_are_named(lay: LayOut) -> None:
     folder = lay("loras", {"a.gguf": b"a", "A.gguf": b"A", "sub/x": b"x", "SUB/y": b"y"})
     (folder / os.fsdecode(b"\xff.gguf")).write_bytes(b"?")

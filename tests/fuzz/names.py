@@ -40,7 +40,7 @@ def read_address(data: bytes, folder: Path) -> None:
     found = parse_url(text(data))
     assert "/" not in found.name
     assert found.name not in ("", ".", "..")
-    assert "secret" not in repr(found)
+    assert found.url not in repr(found)
 
 
 def read_location(data: bytes, folder: Path) -> None:
@@ -58,7 +58,7 @@ def read_member(data: bytes, folder: Path) -> None:
 
 def read_target(data: bytes, folder: Path) -> None:
     end = link_target("sub/link", text(data))
-    assert not end.startswith(("/", ".."))
+    assert end.split("/")[0] not in ("", "..")
 
 
 DECODERS = {
@@ -66,5 +66,5 @@ DECODERS = {
     "address": Decoder(ADDRESSES, read_address, (UsageError,)),
     "where an answer leads": Decoder(LOCATIONS, read_location, (TransferFailed,)),
     "name in an archive": Decoder(PATHS, read_member, (UnsafePath,)),
-    "link in an archive": Decoder(PATHS, read_target, (UnsafePath,)),
+    "link in an archive": Decoder(PATHS, read_target, (UnsafePath,), found=[b"../..;"]),
 }

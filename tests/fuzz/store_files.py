@@ -76,7 +76,7 @@ url = "https://models.example.org/zoo"
 def read_settings(data: bytes, folder: Path) -> None:
     config = read_config(put(folder, "config.toml", data))
     assert isinstance(config, Config)
-    assert type(config.large_object) is int
+    assert 1 <= config.large_object <= 1 << 28
     assert all(type(text) is str for item in config.remotes.items() for text in item)
 
 
@@ -179,7 +179,17 @@ def decoders(folder: Path) -> dict[str, Decoder]:
     recorded, downloads = entries(folder), journal(folder)
     return {
         "line of the reflog": Decoder(LINES, read_line, is_json=True),
-        "line of the reflog with a check": Decoder(LINES, read_checked_line, is_json=True),
+        "line of the reflog with a check": Decoder(
+            LINES,
+            read_checked_line,
+            is_json=True,
+            found=[
+                LINES[0].replace(b'"files":3', b'"files":-1'),
+                LINES[0].replace(b'"files":3', b'"files":1' + b"0" * 30),
+                LINES[0].replace(b'"partial":false', b'"partial":0'),
+                LINES[0].replace(b'"stub":"zoo:m"', b'"stub":7'),
+            ],
+        ),
         "reflog": Decoder((b"\n".join(LINES) + b"\n", LINES[0] + b" torn\n"), read_reflog),
         "config.toml": Decoder(
             (CONFIG,),
@@ -188,7 +198,11 @@ def decoders(folder: Path) -> dict[str, Decoder]:
             found=[b"x = " + b"[" * 50_000, b"large_object = %d" % 10**30, b"link = []"],
         ),
         "checkout.json": Decoder(
-            (CHECKOUT,), read_checkout, (DamagedContent, NewerFormat), is_json=True
+            (CHECKOUT,),
+            read_checkout,
+            (DamagedContent, NewerFormat),
+            is_json=True,
+            found=[b"[" * 100_000, CHECKOUT.replace(b'"*.bin"', b"null")],
         ),
         "entries": Decoder((recorded,), read_entries),
         "entries with a checksum": Decoder((recorded[:-32],), read_entries_with_checksum),

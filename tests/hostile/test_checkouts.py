@@ -113,6 +113,24 @@ def test_a_checkout_that_lies_about_itself_is_no_way_out(
         run(cli, store, work, verb)
 
 
+@pytest.mark.parametrize("verb", ["status", "commit"])
+@pytest.mark.parametrize("named", ["secret", "evil", "nowhere", "around", "empty", ""])
+def test_a_checkout_that_names_a_store_that_is_none_has_nothing_written_there(
+    store: Store, cli: Cli, work: Path, tmp_path: Path, watch: Watching, named: str, verb: str
+) -> None:
+    """Without `--store` that store is opened, and not made; if it is gone, it is the usual one."""
+    path = work / ".zoostore/checkout.json"
+    (tmp_path / "empty").mkdir()
+    where = {"store": str(tmp_path / named) if named else "\0"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | where))
+
+    with watch(store.path, work, tmp_path / "home"):
+        ran = cli(*(part.format(work=work) for part in VERBS[verb]))
+
+    assert ran.code != 0
+    assert not any(word in ran.out + ran.err for word in NO_TRACE), ran.err
+
+
 STAMPS = [b"", b"\xff\xfe", b"0 0 0 0\n", b"9" * 10_000, b"1 2 3\n"]
 
 

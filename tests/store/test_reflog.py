@@ -69,6 +69,31 @@ def test_a_change_is_decoded_to_what_was_encoded(change: RefChange) -> None:
     assert line.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b'"files":3', b'"files":-3'),
+        (b'"files":3', b'"files":"3"'),
+        (b'"size":15', b'"size":15.0'),
+        (b'"size":15', b'"size":%d' % 10**30),
+        (b'"partial":false', b'"partial":0'),
+        (b'"stub":"zoo:m"', b'"stub":null'),
+        (b'"old":null', b'"old":""'),
+        (b'"files":3,', b'"files": 3,'),
+        (b'"old":null,', b'"old":null,"older":null,'),
+    ],
+)
+def test_a_line_that_no_release_writes_is_damaged_though_its_check_is_right(
+    was: bytes, now: bytes
+) -> None:
+    line = encode_change(FIRST)[:-1]
+    rest = line[28:].replace(was, now)
+    assert rest != line[28:]
+    check = hash_bytes(b"{" + rest).hex()[:16].encode()
+
+    assert decode_change(b'{"check":"' + check + b'",' + rest) is None
+
+
 def test_a_line_is_sorted_json_with_its_own_check() -> None:
     value = json.loads(encode_change(FIRST))
     check = value.pop("check")

@@ -17,6 +17,11 @@ _FOLDERS = ("objects", "packs", "index", "checkouts", "tmp", "quarantine")
 _NAMES = frozenset(["format", "config.toml", "reflog", *_FOLDERS])
 
 
+def is_store(path: Path) -> bool:
+    """Whether there is a store at a path, of whatever format, as far as can be seen."""
+    return os.path.isfile(Layout(path).format)
+
+
 class Layout:
     """The paths of a store.
 
