@@ -18,24 +18,15 @@ class Command(NamedTuple):
         run: does it.
         done_already: what it may say when it was done before it was cut off, and is repeated.
         store: the name of the store that it works on.
-        mends: whether the store is damaged before it.
     """
 
     run: Callable[[Scene], object]
     done_already: tuple[type[ZooError], ...] = ()
     store: str = "store"
-    mends: bool = False
 
 
 def _add_to_nothing(scene: Scene) -> object:
     return Store(scene.root / "fresh", offline=True).add(scene.root / "incoming", "zoo:one", time=3)
-
-
-def _repair(scene: Scene) -> object:
-    scene.connected(str(scene.zoo))
-    done = Store(scene.root / "damaged").repair()
-    assert done.is_done, done
-    return done
 
 
 def _adopt(scene: Scene) -> object:
@@ -60,6 +51,5 @@ COMMANDS: dict[str, Command] = {
     "checkout, an update": Command(lambda s: s.store.checkout("zoo:one", s.root / "old")),
     "tag": Command(lambda s: s.store.tag("zoo:one", "v2")),
     "rm": Command(lambda s: s.store.remove("zoo:two"), (UnknownStub,)),
-    "repair": Command(_repair, store="damaged", mends=True),
     "gc --yes": Command(lambda s: s.store.gc(yes=True, grace=0)),
 }

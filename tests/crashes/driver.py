@@ -35,6 +35,7 @@ from tests.crashes.states import (
     State,
     check_crashed,
     check_directories,
+    check_recovered,
     check_repeated,
     look_at,
     state_of,
@@ -194,10 +195,11 @@ class Sweep:
         _believe_index(self._scene.root / self._command.store / "index")
         finished = position == self.positions
         where = f"power cut before {self._named(position)}, {cut.name} {seed or ''}"
-        self._report(where, in_child(lambda: self._check_without_directories(finished)))
+        self._report(where, in_child(lambda: self._check_after_cut(finished)))
 
-    def _check_without_directories(self, finished: bool) -> None:
+    def _check_after_cut(self, finished: bool) -> None:
         check_crashed(self._scene, self._command, self.before, self.after, finished=finished)
+        check_recovered(self._scene, self._command, self.after)
 
 
 def _cuts() -> Iterator[tuple[Cut, int]]:

@@ -92,22 +92,6 @@ def prepare(scene: Scene) -> None:
     )
     (root / "incoming" / "link").symlink_to("note")
     lay_out(root / "next", {"next": b"next", "next.bin": b"next" * 9})
-    _damage(scene)
-
-
-def _damage(scene: Scene) -> None:
-    """A store in which a loose object and a pack hold other bytes than they should."""
-    damaged = _new_store(scene.root / "damaged")
-    scene.connected(str(scene.zoo))
-    Store(damaged.path).pull("zoo:far")
-    loose = sorted(_files(damaged.path / "objects"))[0]
-    packs = sorted(_files(damaged.path / "packs"))
-    for path, at in [(loose, 5), *((pack, 70) for pack in packs)]:
-        data = bytearray(path.read_bytes())
-        data[at] ^= 1
-        path.chmod(0o644)
-        path.write_bytes(data)
-        path.chmod(0o444)
 
 
 def _new_store(path: Path) -> Store:
