@@ -161,7 +161,7 @@ def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> Lear
         _check_aliases(oid, named, digests, report)
         return _learned_of(oid, known, status)
     cause = known.cause(status) if known is not None and known.is_loose else UNKNOWN
-    names = f", which has {status.st_nlink - 1} other names" if status.st_nlink > 1 else ""
+    names = f", which has {status.st_nlink - 1} other names," if status.st_nlink > 1 else ""
     reason = f"the {status.st_size} bytes of {path}{names} have the id {got}; {SAID[cause]}"
     report.damage(str(oid), reason, cause)
     with report.lock:
