@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.crashes.scenes import Scene
+from tests.crashes.scenes import Scene, damage_pulled
 from zoostore import Store
-from zoostore.errors import NothingToCommit, UnknownStub, ZooError
+from zoostore.errors import MissingObject, NothingToCommit, UnknownStub, ZooError
 
 
 class Command(NamedTuple):
@@ -18,11 +18,14 @@ class Command(NamedTuple):
         run: does it.
         done_already: what it may say when it was done before it was cut off, and is repeated.
         store: the name of the store that it works on.
+        damage: what to do to the scene first, so that there is something to mend. Until the
+            command is done, `verify` may find that.
     """
 
     run: Callable[[Scene], object]
     done_already: tuple[type[ZooError], ...] = ()
     store: str = "store"
+    damage: Callable[[Scene], object] | None = None
 
 
 def _add_to_nothing(scene: Scene) -> object:
@@ -32,6 +35,12 @@ def _add_to_nothing(scene: Scene) -> object:
 def _adopt(scene: Scene) -> object:
     time.time = lambda: 3.0
     return scene.store.adopt(scene.root / "incoming", stub="zoo:adopted")
+
+
+def _repair(scene: Scene) -> None:
+    done = scene.connected(str(scene.zoo)).repair()
+    if done.missing:
+        raise MissingObject(f"nobody has {done.missing}")
 
 
 COMMANDS: dict[str, Command] = {
@@ -52,4 +61,5 @@ COMMANDS: dict[str, Command] = {
     "tag": Command(lambda s: s.store.tag("zoo:one", "v2")),
     "rm": Command(lambda s: s.store.remove("zoo:two"), (UnknownStub,)),
     "gc --yes": Command(lambda s: s.store.gc(yes=True, grace=0)),
+    "repair": Command(_repair, damage=damage_pulled),
 }

@@ -73,9 +73,9 @@ class Sweep:
         """What the scene is without the command, and with it; and the calls that it makes."""
         scene, command = self._scene, self._command
         _value(in_child(lambda: prepare(scene)))
+        if command.damage is not None:
+            _value(in_child(partial(command.damage, scene)))
         scene.root.rename(self._pristine)
-        self._fresh()
-        before = _value(in_child(lambda: state_of(scene, command.store)))
         self._fresh()
         self._disk = Disk(scene.root, self._pristine)
         with open(self._log, "wb") as log:
@@ -83,7 +83,10 @@ class Sweep:
         calls = read_log(self._log.read_bytes())
         self._check_model(calls)
         after = _value(in_child(lambda: state_of(scene, command.store)))
-        return before, after, calls
+        if command.damage is not None:
+            return after, after, calls
+        self._fresh()
+        return _value(in_child(lambda: state_of(scene, command.store))), after, calls
 
     def _check_model(self, calls: list[Call]) -> None:
         """Make sure that the calls are all that was done: played back, they come to the same."""
@@ -144,8 +147,9 @@ class Sweep:
         return tried
 
     def _check(self, finished: bool) -> None:
-        check_crashed(self._scene, self._command, self.before, self.after, finished=finished)
-        check_directories(state_of(self._scene, self._command.store), self.before, self.after)
+        if finished or self._command.damage is None:
+            check_crashed(self._scene, self._command, self.before, self.after, finished=finished)
+            check_directories(state_of(self._scene, self._command.store), self.before, self.after)
         check_repeated(self._scene, self._command, self.after)
 
     # Failing
@@ -198,7 +202,8 @@ class Sweep:
         self._report(where, in_child(lambda: self._check_after_cut(finished)))
 
     def _check_after_cut(self, finished: bool) -> None:
-        check_crashed(self._scene, self._command, self.before, self.after, finished=finished)
+        if finished or self._command.damage is None:
+            check_crashed(self._scene, self._command, self.before, self.after, finished=finished)
         check_recovered(self._scene, self._command, self.after)
 
 

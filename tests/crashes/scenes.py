@@ -94,6 +94,22 @@ def prepare(scene: Scene) -> None:
     lay_out(root / "next", {"next": b"next", "next.bin": b"next" * 9})
 
 
+def damage_pulled(scene: Scene) -> None:
+    """Pull the model of the zoo, and damage a loose object of it, and the pack with the others."""
+    scene.connected(str(scene.zoo)).pull("zoo:far")
+    damaged = [path for path in _files(scene.root / "store") if _is_of_pulled(path.read_bytes())]
+    assert {path.parent.name for path in damaged} > {"packs"}
+    for path in damaged:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.unlink()
+        path.write_bytes(data)
+
+
+def _is_of_pulled(data: bytes) -> bool:
+    return data == BIG[::-1] or (data.startswith(b"zpack1") and b"near" in data)
+
+
 def _new_store(path: Path) -> Store:
     path.mkdir(parents=True)
     (path / "config.toml").write_text(SETTINGS)

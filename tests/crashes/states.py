@@ -186,7 +186,8 @@ _INDEX = {"data.mdb", "lock.mdb", "stamp"}
 def _strays(scene: Scene, command: Command) -> Iterator[Path]:
     """What nobody needs and nobody will take away."""
     store = scene.root / command.store
-    yield from (path for path in store.iterdir() if path.name not in _KEPT)
+    kept = _KEPT if command.damage is None else {*_KEPT, "quarantine"}
+    yield from (path for path in store.iterdir() if path.name not in kept)
     yield from (path for path in (store / "index").iterdir() if path.name not in _INDEX)
     yield from (path for path in (store / "tmp").iterdir() if path.name != "downloads")
     yield from scene.root.glob(".zoostore-*")

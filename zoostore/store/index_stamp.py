@@ -32,6 +32,8 @@ def record_stamp(folder: Path) -> None:
     """Note the index file's stamp. It is only a hint, so it need not be durable."""
     staged = folder / f"{_STAMP}.{own_name()}"
     with contextlib.suppress(OSError):
+        if _is_noted(folder):  # nothing was written: the transaction changed nothing
+            return
         try:
             staged.write_text(_stamp_of(folder))
             os.replace(staged, folder / _STAMP)
@@ -49,8 +51,8 @@ def is_trustworthy(folder: Path, *, read_only: bool = False) -> bool:
         return True
     # Another process may be between its commit and its note: it will not be for long.
     for _ in range(_TRIES):
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if (folder / _STAMP).read_text() == _stamp_of(folder):
+        with contextlib.suppress(OSError):
+            if _is_noted(folder):
                 return True
         time.sleep(_PAUSE_SECONDS)
     if not _survives_reading(folder):
@@ -59,6 +61,13 @@ def is_trustworthy(folder: Path, *, read_only: bool = False) -> bool:
         remove_abandoned(folder, f"{_STAMP}.")
         record_stamp(folder)
     return True
+
+
+def _is_noted(folder: Path) -> bool:
+    try:
+        return (folder / _STAMP).read_text() == _stamp_of(folder)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
 
 
 def _stamp_of(folder: Path) -> str:
