@@ -106,10 +106,10 @@ def test_a_million_members_are_refused_at_the_limit(tmp_path: Path) -> None:
     archive.write_bytes(gzip.compress(headers, mtime=0) * 1000)
     start = time.process_time()
 
-    with pytest.raises(UnsafeArchive, match="more than 100000 files and folders"):
-        members(archive)
+    with pytest.raises(UnsafeArchive, match="more than 10000 files and folders"):
+        members(archive, Limits(entries=10_000))
 
-    assert time.process_time() - start < 30
+    assert time.process_time() - start < 5
 
 
 def test_a_million_members_of_a_zip_file_are_refused_by_their_number(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_folder_of_very_many_files_is_taken_in(
     store: Store, cli: Cli, around: Path, watch: Watching
 ) -> None:
     """A million take as long as one would think; here are fewer."""
-    count = 20_000
+    count = 5_000
     body = blob()
     root = tree(*((FILE, b"%07d" % number, body) for number in range(count)))
     Zoo((root,), count, 4 * count).write(around / "zoo")
