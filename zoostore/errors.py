@@ -176,6 +176,12 @@ class SweptAway(StoreBusy):
     kind = "swept_away"
 
 
+class NetworkFileSystem(ZooError):
+    """The index would be on a file system that several machines write to."""
+
+    kind = "network_file_system"
+
+
 class ReadOnlyStore(ZooError):
     """The store cannot be written to by this user."""
 

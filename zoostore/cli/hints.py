@@ -34,6 +34,8 @@ HINTS: Mapping[str, str] = {
     "newer_format": "Install a newer zoostore: `pip install --upgrade zoostore`.",
     "busy": "Wait for it to finish, and run the command again.",
     "swept_away": "Run the command again: what is missing will be stored anew.",
+    "network_file_system": "Put the index on a local disk: set ZOOSTORE_INDEX to a folder there. "
+    "The store itself can stay where it is.",
     "read_only": "Use a store of your own (--store DIR), or ask its owner to write to it.",
     "damaged": "`zoostore verify` shows all that is damaged; `zoostore repair` gets back what any "
     "source has, and adding the original directory again gives back the rest.",

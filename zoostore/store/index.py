@@ -32,7 +32,8 @@ from typing import TypeVar
 import lmdb
 
 from zoostore.digest import OID_BYTES, Digest, Oid
-from zoostore.errors import DamagedContent
+from zoostore.errors import DamagedContent, NetworkFileSystem
+from zoostore.files.mounts import NETWORK, kind_of_file_system
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
 from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
@@ -481,6 +482,7 @@ def open_index(
         if index is None:
             _close_deleted(folder)
             _close_in_forked_children()
+            _require_local(folder)
             if not read_only:
                 folder.mkdir(parents=True, exist_ok=True)
             if not is_trustworthy(folder, read_only=read_only):
@@ -491,6 +493,22 @@ def open_index(
         elif index.read_only and not read_only:
             index.allow_writing()
         return index
+
+
+def _require_local(folder: Path) -> None:
+    """Refuse a folder where LMDB would not be safe: its memory is not shared over a network.
+
+    Raises:
+        NetworkFileSystem: the folder is on a network file system.
+    """
+    kind = kind_of_file_system(folder)
+    if kind in NETWORK:
+        raise NetworkFileSystem(
+            f"The index cannot be in {folder}: that is on a file system of a network ({kind}), "
+            "where it would not be safe. Nothing was done.",
+            path=str(folder),
+            file_system=kind,
+        )
 
 
 def _data_identity(folder: Path) -> tuple[int, int]:

@@ -1,0 +1,97 @@
+"""Which file system a path is on, by what the system says is mounted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoostore import Store
+from zoostore.errors import NetworkFileSystem
+from zoostore.files import mounts
+from zoostore.files.mounts import kind_of_file_system
+
+MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:40 / /srv rw - nfs4 server:/export rw,vers=4.2
+31 30 8:2 / /srv/local rw master:2 - xfs /dev/sdb1 rw
+32 22 0:41 / /with\040space rw - fuse.sshfs me@there:/ rw
+33 22 0:42 / /over rw - ext4 /dev/sdc1 rw
+34 33 0:43 / /over rw - cifs //server/share rw
+not a line
+35 22 0:44 / /srvother rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Path:
+    path = tmp_path / "mountinfo"
+    path.write_text(MOUNTS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me", "ext4"),
+        ("/srv", "nfs4"),
+        ("/srv/store/index", "nfs4"),
+        ("/srv/local/index", "xfs"),
+        ("/srvother/x", "tmpfs"),
+        ("/with space/x", "fuse.sshfs"),
+        ("/over/x", "cifs"),
+    ],
+)
+def test_the_nearest_mount_counts(mounted: Path, path: str, kind: str) -> None:
+    assert kind_of_file_system(Path(path), mounted) == kind
+
+
+def test_where_nobody_says_nothing_is_known(tmp_path: Path) -> None:
+    assert kind_of_file_system(tmp_path, tmp_path / "none") == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it so")
+def test_it_is_what_the_system_says(tmp_path: Path) -> None:
+    said = subprocess.run(
+        ["findmnt", "-n", "-o", "FSTYPE", "-T", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if said.returncode:
+        pytest.skip("findmnt is not here")
+    assert kind_of_file_system(tmp_path) == said.stdout.split()[-1]
+
+
+@pytest.fixture
+def on_nfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the system says is on a network file system."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS + f"40 22 0:50 / {folder} rw - nfs4 server:/export rw\n")
+    monkeypatch.setattr(mounts.kind_of_file_system, "__defaults__", (table,))
+    return folder
+
+
+def test_no_index_is_kept_on_a_network(on_nfs: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/a").write_bytes(b"a")
+
+    with pytest.raises(NetworkFileSystem, match="nfs4"):
+        Store(on_nfs / "store").add(tmp_path / "m", "zoo:m")
+
+
+def test_with_the_index_elsewhere_the_store_may_be_there(
+    on_nfs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m/a").write_bytes(b"a" * 100_000)
+    monkeypatch.setenv("ZOOSTORE_INDEX", str(tmp_path / "near"))
+    store = Store(on_nfs / "store")
+
+    store.add(tmp_path / "m", "zoo:m")
+
+    assert store.verify().is_clean
+    assert not (on_nfs / "store/index").exists()
