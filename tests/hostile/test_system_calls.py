@@ -15,7 +15,7 @@ import pytest
 
 from tests.hostile.make_archives import FOLDER as ARCHIVES
 from tests.hostile.make_zoos import lay_out
-from tests.hostile.test_caches import COMMIT, good_cache, stand
+from tests.hostile.raw_cache import COMMIT, good_cache, stand
 
 if TYPE_CHECKING:
     from tests.conftest import Serve
