@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zoostore.digest import CHUNK
+from zoostore.files.sharing import make_folder, share
 
 READ_ONLY = 0o444
 
@@ -41,6 +42,7 @@ def replace_durably(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        share(staged)
         os.replace(staged, path)
     except BaseException:
         staged.unlink(missing_ok=True)
@@ -57,10 +59,13 @@ class Staging:
     Args:
         root: where to make the folder.
         prefix: what its name begins with.
+
+    Attributes:
+        root: where it is made.
     """
 
     def __init__(self, root: Path, prefix: str = "") -> None:
-        self._root = root
+        self.root = root
         self._prefix = prefix
         self._folder: Path | None = None
 
@@ -89,11 +94,12 @@ class Staging:
 
     def _own_folder(self) -> Path:
         if self._folder is None:
-            remove_abandoned(self._root, self._prefix)
+            remove_abandoned(self.root, self._prefix)
             name = f"{self._prefix}{host_name()}.{os.getpid()}.{random_name(4)}"
-            self._root.mkdir(exist_ok=True)
-            self._folder = self._root / name
+            make_folder(self.root)
+            self._folder = self.root / name
             self._folder.mkdir()
+            share(self._folder)
             (self._folder / BEGUN).touch()
         return self._folder
 

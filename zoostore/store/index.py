@@ -33,6 +33,7 @@ import lmdb
 
 from zoostore.digest import OID_BYTES, Digest, Oid
 from zoostore.errors import DamagedContent
+from zoostore.files.sharing import make_folder, share
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
 from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
@@ -315,6 +316,7 @@ class Index:
         self._environment = self._open()
 
     def _open(self) -> lmdb.Environment:
+        is_new = not self.read_only and not _data_size(self.folder)
         if not self.read_only:
             _reserve_lock_file(self.folder)
         self._environment = lmdb.open(
@@ -327,6 +329,9 @@ class Index:
             metasync=False,
             readahead=False,
         )
+        if is_new:
+            for name in ("lock.mdb", "data.mdb"):
+                share(self.folder / name)
         try:
             self._check_length()
             if not self.read_only:
@@ -477,7 +482,7 @@ def open_index(
             _close_deleted(folder)
             _close_in_forked_children()
             if not read_only:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             if not is_trustworthy(folder, read_only=read_only):
                 raise IndexDamaged(f"The index in {folder} was changed by something else.")
             with _errors_named(folder):

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from zoostore.files.sharing import share
+
 _STAMP = "stamp"
 _TRIES = 10
 _PAUSE_SECONDS = 0.002
@@ -31,6 +33,7 @@ def record_stamp(folder: Path) -> None:
     staged = folder / f"{_STAMP}.{os.getpid()}"
     with contextlib.suppress(OSError):
         staged.write_text(_stamp_of(folder))
+        share(staged)
         os.replace(staged, folder / _STAMP)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import replace_durably
 
 FORMAT = 1
@@ -121,7 +122,7 @@ class Layout:
         try:
             self._check_free()
             for folder in (self.root, self.objects, self.packs, self.tmp):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             # The format file comes last: where it stands, the rest does too.
             replace_durably(self.format, _FORMAT_LINE.format(FORMAT).encode())
         except OSError as error:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
+from zoostore.files.sharing import share
 from zoostore.store.records import Position, RefChange
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Reflog:
         try:
             # A line that a crash cut off must not swallow this one.
             end = os.lseek(descriptor, 0, os.SEEK_END)
+            if end == 0:
+                share(self._path)
             torn = end > 0 and not self._ends_in_newline(descriptor, end)
             _write_all(descriptor, (_TORN + b"\n" if torn else b"") + line)
             os.fsync(descriptor)
