@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-import zoostore
+from tests.users import Answer, User, as_user
 from zoostore import Store
 
 if TYPE_CHECKING:
@@ -29,75 +25,10 @@ BIG = bytes(range(256))
 FILES: dict[str, Content] = {"big.bin": BIG, "small.txt": b"small", "sub/run*": b"#!"}
 NOBODY = 65534
 
-# Permissions do not bind root, so root becomes nobody, who may be unable to read what is imported
-# late. So all that is, is imported before.
-PROGRAM = """
-import contextlib, difflib, importlib, io, json, os, sys, tempfile
-for name in json.loads(sys.argv[2]):
-    with contextlib.suppress(ImportError):
-        importlib.import_module(name)
-from zoostore.cli.main import run
-with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
-    run(["--store", scratch, "pull", "--include", "*.txt", "zoo:none"])
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-os.umask(0o022)
-answers = []
-for command in json.loads(sys.argv[1]):
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(command)
-    answers.append([code, *(text.buffer.getvalue().decode() for text in (out, err))])
-print(json.dumps(answers))
-"""
-
-
-class Answer(NamedTuple):
-    """How a command of nobody's ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        kind: str = json.loads(self.out)["error"]["kind"]
-        return kind
-
-
-@functools.cache
-def imported() -> list[str]:
-    """What any module of zoostore that is of use here imports, wherever in it."""
-    package = Path(zoostore.__file__).parent
-    names: set[str] = set()
-    for path in package.rglob("*.py"):
-        if path.is_relative_to(package / "zoo") or path.name == "__main__.py":
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
-    return sorted(name for name in names if name.split(".")[0] not in ("rich", "requests"))
-
 
 def as_nobody(*commands: tuple[Any, ...]) -> list[Answer]:
     """Run commands as a user whom permissions bind."""
-    lines = [[str(argument) for argument in command] for command in commands]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(lines), json.dumps(imported())],
-        capture_output=True,
-        timeout=60,
-        check=False,
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    answers = [Answer(*answer) for answer in json.loads(done.stdout.splitlines()[-1])]
-    assert not [answer for answer in answers if "Traceback" in answer.err]
-    assert not [answer for answer in answers if "itself failed" in answer.out + answer.err]
-    return answers
+    return as_user(User(NOBODY, NOBODY), *commands)
 
 
 @pytest.fixture

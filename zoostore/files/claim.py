@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zoostore.errors import StoreBusy
+from zoostore.files.sharing import share
 from zoostore.files.staging import host_name, owner_is_gone, random_name
 
 _LONGEST = 1000
@@ -31,6 +32,7 @@ def claim(path: Path, what: str) -> Iterator[None]:
     mine = path.with_name(f"{path.name}.{random_name(4)}")
     with open(mine, "x", encoding="utf-8") as file:
         try:
+            share(mine)
             running = boot_id() if _lock(file.fileno()) else ""
             file.write(f"{host_name()} {os.getpid()} {running}".rstrip() + "\n")
             file.flush()

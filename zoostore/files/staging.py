@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zoostore.digest import CHUNK
+from zoostore.files.sharing import make_folder, share
 
 READ_ONLY = 0o444
 
@@ -43,6 +44,7 @@ def replace_durably(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        share(staged)
         os.replace(staged, path)
     except BaseException:
         staged.unlink(missing_ok=True)
@@ -59,10 +61,13 @@ class Staging:
     Args:
         root: where to make the folder.
         prefix: what its name begins with.
+
+    Attributes:
+        root: where it is made.
     """
 
     def __init__(self, root: Path, prefix: str = "") -> None:
-        self._root = root
+        self.root = root
         self._prefix = prefix
         self._folder: Path | None = None
 
@@ -91,10 +96,11 @@ class Staging:
 
     def _own_folder(self) -> Path:
         if self._folder is None:
-            remove_abandoned(self._root, self._prefix)
-            self._root.mkdir(exist_ok=True)
-            self._folder = self._root / (self._prefix + own_name())
+            remove_abandoned(self.root, self._prefix)
+            make_folder(self.root)
+            self._folder = self.root / (self._prefix + own_name())
             self._folder.mkdir()
+            share(self._folder)
             (self._folder / BEGUN).touch()
         return self._folder
 

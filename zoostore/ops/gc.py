@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UnknownStub
 from zoostore.files.claim import SUFFIX, claim
+from zoostore.files.sharing import make_folder
 from zoostore.ops.evicting import Evicted, Fit, choose_evicted
 from zoostore.ops.graph import Graph
 from zoostore.ops.leftovers import Leftover, find_leftovers, remove_leftovers
@@ -116,7 +117,7 @@ def gc(store: ObjectStore, options: Options, now: float, *, dry_run: bool) -> Co
         return _plan(store, options, now).collected(dry_run=True)
     store.names.require_writable()
     layout = store.layout
-    layout.tmp.mkdir(exist_ok=True)
+    make_folder(layout.tmp)
     with claim(layout.tmp / f"gc{SUFFIX}", f"{layout.root}"):
         return _apply(store, options, now)
 

@@ -15,6 +15,7 @@ from zoostore.caches.base import Cache
 from zoostore.caches.detect import read_cache
 from zoostore.digest import hash_bytes
 from zoostore.errors import ZooError
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import replace_durably
 from zoostore.store.layout import Layout
 
@@ -27,7 +28,7 @@ def remember_cache(layout: Layout, directory: Path, stub: str | None) -> None:
     """
     path = os.path.abspath(directory)
     entry = _folder(layout) / hash_bytes(os.fsencode(path)).hex()
-    entry.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(entry.parent)
     value = {"path": path, "stub": stub}
     replace_durably(entry, json.dumps(value, sort_keys=True).encode("ascii"))
 

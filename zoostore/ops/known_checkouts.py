@@ -15,6 +15,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import NotACheckout, ZooError
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import BESIDE, host_name, owner_is_gone, replace_durably
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.store.layout import Layout
@@ -59,7 +60,7 @@ def remember_checkout(store: ObjectStore, directory: Path, snapshot: Oid) -> Non
         "pid": os.getpid(),
     }
     entry = _entry(store.layout, path)
-    entry.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(entry.parent)
     replace_durably(entry, json.dumps(value, sort_keys=True).encode("ascii"))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import LocalChanges
 from zoostore.files.scan import Found, found_at
+from zoostore.files.sharing import make_folder, share
 from zoostore.files.staging import BESIDE, Staging, remove_abandoned
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
@@ -83,7 +84,7 @@ def materialize(
         standing.require_nothing_else()
     laid = _lay(store, place, layer, standing, wanted, alone)
     if (laid or standing.learned) and not store.names.read_only:
-        place.records.mkdir(parents=True, exist_ok=True)
+        make_folder(place.records)
         paths = {**tracking.paths, **standing.learned, **laid}
         file.write(str(snapshot), paths)
 
@@ -181,7 +182,7 @@ def _lay(
     wanted: Listing,
     alone: set[str],
 ) -> dict[str, Tracked]:
-    place.root.mkdir(parents=True, exist_ok=True)
+    make_folder(place.root)
     if not standing.missing:
         return {}
     # In the directory itself, for only there it is sure to be the same file system.
@@ -198,13 +199,22 @@ def _lay(
             if blocker and blocker not in gone:
                 make_way(store, place, blocker, staging)
                 gone.add(blocker)
-            layer.make_folder(target if staged is None else os.path.dirname(target))
+            _make_folder(place, layer, target if staged is None else os.path.dirname(target))
             if staged is not None:
+                if place.is_own:
+                    share(staged)
                 os.replace(staged, target)
             laid[path] = laid_at(entry, target)
     finally:
         staging.close()
     return laid
+
+
+def _make_folder(place: Place, layer: Layer, folder: str) -> None:
+    if place.is_own:  # and so used by all who use the store
+        make_folder(Path(folder))
+    else:
+        layer.make_folder(folder)
 
 
 def make_way(store: ObjectStore, place: Place, path: str, staging: Staging) -> None:

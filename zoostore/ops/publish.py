@@ -15,6 +15,7 @@ from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import DamagedContent, DirectoryNotEmpty
 from zoostore.files.claim import claim
 from zoostore.files.copying import copy_aside
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging, fsync_directory, publish, replace_durably
 from zoostore.objects.listing import walk
 from zoostore.objects.snapshot import Snapshot
@@ -114,7 +115,7 @@ def _prepare(directory: Path) -> None:
                 path=str(directory),
             )
     for folder in ("objects", "packs", "catalog"):
-        (directory / folder).mkdir(parents=True, exist_ok=True)
+        make_folder(directory / folder)
 
 
 def _needs(store: ObjectStore, found: Found) -> _Needed:
@@ -210,7 +211,7 @@ class _Zoo:
         source = self._store.loose_path(oid)
         assert source is not None
         target = self._directory / object_path(oid)
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         with open(source, "rb") as original:
             staged, got = copy_aside(source, original, self._staging)
         if got != oid:

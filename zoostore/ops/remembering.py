@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.files.scan import Found
+from zoostore.files.sharing import make_folder
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry
 from zoostore.ops.tracking import Tracking, TrackingFile, laid_out
@@ -54,5 +55,5 @@ class Remembered:
         """Remember what was added."""
         paths = {item.path: laid_out(listing[item.path], item.lasting_stamp) for item in found}
         with contextlib.suppress(OSError):  # then it is read again
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._file.write(str(snapshot), paths)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes
+from zoostore.files.sharing import share
 from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Entry, Kind
@@ -168,6 +169,7 @@ class TrackingFile:
             with staging.new_file() as (file, staged):
                 file.write(_encode(snapshot, paths))
                 file.flush()
+                share(staged)
                 _touch_after(file.fileno(), newest)
                 os.replace(staged, self._path)
         finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.files.archive import unpack
+from zoostore.files.sharing import make_folder, share
 from zoostore.files.staging import BESIDE, Staging
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import laid_at
@@ -43,7 +44,7 @@ def unpack_archive(
     else:
         standing, laid = _unpack_missing(store, archive, place, known)
     if (laid or standing.learned) and not store.names.read_only:
-        place.records.mkdir(parents=True, exist_ok=True)
+        make_folder(place.records)
         file.write(str(oid), {**known.paths, **standing.learned, **laid})
 
 
@@ -79,8 +80,10 @@ def _unpack_missing(
                 make_way(store, place, blocker, staging)
                 gone.add(blocker)
             target = place.root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             os.replace(staged / path, target)
+            if place.is_own:
+                share(target)
             laid[path] = laid_at(wanted[path], str(target))
         return standing, laid
     finally:

@@ -24,12 +24,25 @@ def verify_checkouts(store: ObjectStore, report: Report) -> None:
     damaged = dict(_inodes(store.layout, report))
     for checkout in known_checkouts(store):
         working = WorkingDirectory(checkout.root)
+        if _is_closed(working):
+            continue
         why = why_unbelievable(store, working)
         if why:
             report.damage(str(working.folder / "checkout.json"), why)
             report.checkouts[working.root] = working.folder / "checkout.json"
         elif checkout.is_there:
             _verify_checkout(store, working, damaged, report)
+
+
+def _is_closed(working: WorkingDirectory) -> bool:
+    """Whether somebody else who uses the store keeps a directory to himself."""
+    try:
+        with open(working.folder / "checkout.json", "rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def why_unbelievable(store: ObjectStore, working: WorkingDirectory) -> str:

@@ -12,6 +12,7 @@ from zoostore.digest import BLAKE3, Digest, Oid, digest_descriptor, hash_bytes
 from zoostore.errors import WrongContent
 from zoostore.files.copying import clone_aside, copy_aside, link_aside
 from zoostore.files.links import COPY, HARDLINK, REFLINK
+from zoostore.files.sharing import hides
 from zoostore.files.stamp import Stamp
 from zoostore.store.batch import Advance, Batch, Staged, changed, open_regular
 from zoostore.store.records import ObjectKind
@@ -100,8 +101,9 @@ def _put_read(batch: Batch, path: Path, oid: Oid, data: bytes) -> None:
 def _link_or_copy(
     batch: Batch, path: Path, file: BinaryIO, oid: Oid, expect: Stamp
 ) -> tuple[str, Staged]:
+    is_hidden = hides(os.fstat(file.fileno()), batch.staging.root)
     try:
-        linked = link_aside(path, file, batch.staging)
+        linked = None if is_hidden else link_aside(path, file, batch.staging)
     except FileNotFoundError:
         raise changed(path) from None
     if linked is not None:

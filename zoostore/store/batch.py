@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, Self
 from zoostore.digest import CHUNK, Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, UnreadableFile, WrongContent
 from zoostore.files.copying import copy_aside
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
 from zoostore.objects.aliases import ALGORITHM_CODES, Aliases, aliases_oid, encode_aliases
@@ -329,7 +330,7 @@ class Batch:
     def _publish_loose(self, oid: Oid, staged: Staged, folders: set[Path]) -> Location:
         target = self._store.layout.loose(oid)
         if not target.parent.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
         # Whoever made the folder may have been killed before its name was durable.
         folders |= {target.parent, target.parent.parent}
         with open(staged.path, "rb") as file:
@@ -340,7 +341,7 @@ class Batch:
         with pack.file as file:
             name, rows = pack.writer.finish()
             target = self._store.layout.pack(name)
-            target.parent.mkdir(exist_ok=True)
+            make_folder(target.parent)
             status = publish(file, pack.path, target)
         fsync_directory(self._store.layout.packs)
         return PackRecord.of(name, status), rows

@@ -34,6 +34,7 @@ import lmdb
 from zoostore.digest import OID_BYTES, Digest, Oid
 from zoostore.errors import DamagedContent, NetworkFileSystem
 from zoostore.files.mounts import NETWORK, kind_of_file_system
+from zoostore.files.sharing import make_folder, share
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
 from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
 
@@ -316,6 +317,7 @@ class Index:
         self._environment = self._open()
 
     def _open(self) -> lmdb.Environment:
+        is_new = not self.read_only and not _data_size(self.folder)
         if not self.read_only:
             _reserve_lock_file(self.folder)
         self._environment = lmdb.open(
@@ -328,6 +330,9 @@ class Index:
             metasync=False,
             readahead=False,
         )
+        if is_new:
+            for name in ("lock.mdb", "data.mdb"):
+                share(self.folder / name)
         try:
             self._check_length()
             if not self.read_only:
@@ -484,7 +489,7 @@ def open_index(
             _close_in_forked_children()
             _require_local(folder)
             if not read_only:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             if not is_trustworthy(folder, read_only=read_only):
                 raise IndexDamaged(f"The index in {folder} was changed by something else.")
             with _errors_named(folder):

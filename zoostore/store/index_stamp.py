@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from zoostore.files.sharing import share
 from zoostore.files.staging import own_name, remove_abandoned
 
 _STAMP = "stamp"
@@ -36,6 +37,7 @@ def record_stamp(folder: Path) -> None:
             return
         try:
             staged.write_text(_stamp_of(folder))
+            share(staged)
             os.replace(staged, folder / _STAMP)
         except OSError:
             staged.unlink(missing_ok=True)

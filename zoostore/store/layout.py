@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, replace_durably
 
 FORMAT = 1
@@ -128,7 +129,7 @@ class Layout:
             self._check_free()
             above = _folders_to_change(self.root)
             for folder in (self.root, self.objects, self.packs, self.tmp):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
             for folder in above:
                 with contextlib.suppress(PermissionError):  # it is another's, and was there
                     fsync_directory(folder)

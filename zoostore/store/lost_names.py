@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import hash_bytes
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import replace_durably
 from zoostore.store.index import IndexDamaged, Reader
 from zoostore.store.layout import Layout
@@ -67,7 +68,7 @@ def keep_lost_names(index: Reader, layout: Layout, known: Iterable[RefChange]) -
             lines.append(encode_change(change._replace(old=old)))
     if lines:
         data = b"".join(lines)
-        layout.quarantine.mkdir(exist_ok=True)
+        make_folder(layout.quarantine)
         # The same loss has the same name: this may be done again from the start.
         name = PREFIX + hash_bytes(data).hex()[:_DIGITS]
         replace_durably(layout.quarantine / name, data)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging, fsync_directory, publish, random_name, replace_durably
 from zoostore.store.derive import open_packs, read_rows
 from zoostore.store.index import Writer
@@ -19,7 +20,7 @@ from zoostore.store.records import Location, Packed, PackRecord
 
 def set_aside(layout: Layout, path: Path, name: str) -> Path:
     """Move a damaged file into the quarantine folder; where it is now."""
-    layout.quarantine.mkdir(exist_ok=True)
+    make_folder(layout.quarantine)
     aside = layout.quarantine / f"{name}.{random_name(4)}"
     os.replace(path, aside)
     return aside
@@ -27,7 +28,7 @@ def set_aside(layout: Layout, path: Path, name: str) -> Path:
 
 def write_aside(layout: Layout, name: str, data: bytes) -> None:
     """Keep the content of an object in the quarantine folder."""
-    layout.quarantine.mkdir(exist_ok=True)
+    make_folder(layout.quarantine)
     replace_durably(layout.quarantine / f"{name}.{random_name(4)}", data)
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import ZooError
+from zoostore.files.sharing import share
 from zoostore.files.staging import fsync_directory
 from zoostore.store.records import Position, RefChange
 
@@ -144,6 +145,8 @@ class Reflog:
         try:
             # A line that a crash cut off must not swallow this one.
             end = os.lseek(descriptor, 0, os.SEEK_END)
+            if end == 0:
+                share(self._path)
             torn = end > 0 and not self._ends_in_newline(descriptor, end)
             if end == 0:
                 fsync_directory(self._path.parent)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging
 from zoostore.progress import Progress, Silent
 from zoostore.transport.patience import Patience
@@ -56,7 +57,7 @@ class Downloads:
         small: int = _SMALL,
         least_free: int = _LEAST_FREE,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._staging = Staging(folder)
         self._terms = Terms(
             folder,

@@ -23,6 +23,11 @@ GRAIN = 1 << 20
 """A file is known to be right in pieces of so many bytes. A process that is killed loses one
 for each of its connections."""
 
+JOURNAL = ".journal"
+_NEW = ".new"
+JOURNAL_SUFFIXES = (JOURNAL, _NEW)
+"""What the names of a journal end in: one that is whole, and one that is being written."""
+
 _FORMAT = 1
 _MAX_BYTES = 1 << 30
 _MAX_SIZE = 1 << 63
@@ -62,7 +67,7 @@ class Journal:
         self.close()
         head = json.dumps({"format": _FORMAT, "grain": GRAIN, **asdict(state)})
         lines = [head, *(f"{grain} {oid}" for grain, oid in grains.items())]
-        new = self._path.with_suffix(".new")
+        new = self._path.with_suffix(_NEW)
         with open(new, "wb") as file:
             file.writelines(map(_line, lines))
         os.replace(new, self._path)

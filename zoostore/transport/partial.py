@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +16,14 @@ from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import StoreBusy
 from zoostore.files.claim import claim
 from zoostore.files.staging import Staging
-from zoostore.transport.journal import GRAIN, Journal, State, read_journal
+from zoostore.transport.journal import (
+    GRAIN,
+    JOURNAL,
+    JOURNAL_SUFFIXES,
+    Journal,
+    State,
+    read_journal,
+)
 from zoostore.transport.patience import Stopped
 
 _NO_CLAIMS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP])
@@ -48,12 +56,14 @@ class Partial:
     def __init__(self, folder: Path, name: str, staging: Staging) -> None:
         self._held = contextlib.ExitStack()
         self.path, self.is_kept = folder / f"{name}.part", _claim(self._held, folder, name)
-        if not self.is_kept:
+        if self.is_kept:
+            _remove_if_anothers(self.path)
+        else:
             self.path = staging.new_path().with_suffix(".part")
         self.changed = threading.Condition()
         self.state = State()
-        self._journal = Journal(self.path.with_suffix(".journal"))
-        self._known = read_journal(self.path.with_suffix(".journal"))
+        self._journal = Journal(self.path.with_suffix(JOURNAL))
+        self._known = read_journal(self.path.with_suffix(JOURNAL))
         self._grains: set[int] = set()
         self._bytes = 0
         try:
@@ -202,3 +212,14 @@ def _claim(held: contextlib.ExitStack, folder: Path, name: str) -> bool:
             raise
         return False
     return True
+
+
+def _remove_if_anothers(path: Path) -> None:
+    """Begin anew what another user began: at its end it could not be made read-only."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_uid != os.geteuid():
+            path.unlink()
+            for suffix in JOURNAL_SUFFIXES:
+                path.with_suffix(suffix).unlink(missing_ok=True)
