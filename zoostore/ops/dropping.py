@@ -8,20 +8,19 @@ intact snapshot that it had, a tag goes, and as part of a history it is set asid
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent
 from zoostore.objects.listing import flatten
 from zoostore.ops.completing import missing_blobs
 from zoostore.ops.history import ever_named, history
-from zoostore.ops.on_disk import on_disk
+from zoostore.ops.on_disk import on_disk, take_out_of_packs
 from zoostore.ops.regaining import lost_structure
 from zoostore.ops.verifying_names import tips_of
 from zoostore.store.mending import write_aside
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import DROP, ObjectKind, RefChange
-from zoostore.store.sweeping import sweep_packs
 
 
 def drop_lost(
@@ -101,11 +100,5 @@ def _set_histories_aside(store: ObjectStore, stubs: Iterable[str]) -> None:
     for oid in lost:
         data = store.read_packed(oid, ObjectKind.SNAPSHOT)
         write_aside(store.layout, str(oid), data)
-    _sweep(store, lost)
-
-
-def _sweep(store: ObjectStore, lost: Collection[Oid]) -> None:
     if lost:
-        packs = list(on_disk(store.layout).packs_with(set(lost)))
-        sweep_packs(store.names, packs, lambda: ())
-        store.forget_packs()
+        take_out_of_packs(store, on_disk(store.layout), lost)

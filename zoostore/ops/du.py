@@ -82,7 +82,7 @@ def du(store: ObjectStore, stubs: Sequence[str], now: float) -> Usage:
 
 def _reach(graph: Graph, found: NameRoots) -> Reach:
     reach = Reach(graph, strict=False)
-    reach.add_lines([*found.lines, *found.lately])
+    reach.add_name(found)
     return reach
 
 
@@ -91,8 +91,7 @@ def _held(graph: Graph, roots: Roots) -> dict[Path, set[bytes]]:
     held = {}
     for checkout in roots.checkouts:
         reach = Reach(graph, strict=False)
-        for snapshot in filter(graph.has_snapshot, checkout.snapshots):
-            reach.add(snapshot)
+        reach.add_those_here(checkout.snapshots)
         held[checkout.root] = reach.objects
     return held
 

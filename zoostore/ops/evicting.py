@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.ops.graph import Graph
 from zoostore.ops.reach import Reach
-from zoostore.ops.roots import Roots
+from zoostore.ops.roots import NameRoots, Roots
 from zoostore.store.objectstore import ObjectStore
 
 
@@ -43,9 +43,11 @@ def choose_evicted(
     store: ObjectStore, graph: Graph, roots: Roots, sizes: Mapping[bytes, int], max_size: int
 ) -> Fit:
     """Choose models whose going makes what is kept fit a size in bytes."""
-    needs = {stub: _needs_of(graph, roots, stub) for stub in roots.names}
+    needs = {stub: _needs_of(graph, found) for stub, found in roots.names.items()}
     owners = Counter(oid for needed in needs.values() for oid in needed)
-    owners.update(_checked_out(graph, roots))
+    checked_out = Reach(graph)
+    checked_out.add_those_here(roots.checked_out())
+    owners.update(checked_out.objects)
     kept = sum(sizes[oid] for oid in owners if oid in sizes)
     evicted = []
     for used, stub in sorted(_candidates(store, roots)):
@@ -60,20 +62,9 @@ def choose_evicted(
     return Fit(tuple(evicted), max(kept - max_size, 0))
 
 
-def _needs_of(graph: Graph, roots: Roots, stub: str) -> set[bytes]:
+def _needs_of(graph: Graph, found: NameRoots) -> set[bytes]:
     reach = Reach(graph)
-    found = roots.names[stub]
-    reach.add_lines([*found.lines, *found.lately])
-    for snapshot in found.alone:
-        reach.add(snapshot)
-    return reach.objects
-
-
-def _checked_out(graph: Graph, roots: Roots) -> set[bytes]:
-    reach = Reach(graph)
-    for snapshot in roots.checked_out():
-        if graph.has_snapshot(snapshot):
-            reach.add(snapshot)
+    reach.add_name(found)
     return reach.objects
 
 

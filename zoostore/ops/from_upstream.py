@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from zoostore.digest import CHUNK, Digest, DigestHasher, Oid
+from zoostore.digest import Digest, Oid
 from zoostore.errors import Diverged, WrongContent
 from zoostore.files.globs import Selector
 from zoostore.objects.listing import EMPTY_TREE, Listing, build, flatten, totals
@@ -161,16 +161,8 @@ def _recognise(
         candidates = [oid for oid in oids if oid not in named and store.has(oid)]
         for oid in candidates[: _CANDIDATES * counts[size]]:
             progress.note(f"reading {oid.short}, which may be what is to be pulled")
-            found[oid] = _digests(store, oid, size, wanted[size])
+            found[oid] = store.digests_of(oid, wanted[size])
     return found
-
-
-def _digests(store: ObjectStore, oid: Oid, size: int, algorithms: set[str]) -> frozenset[Digest]:
-    hasher = DigestHasher(algorithms, size)
-    with store.open(oid) as file:
-        while chunk := file.read(CHUNK):
-            hasher.update(chunk)
-    return frozenset(hasher.digests().values()) if hasher.oid() == oid else frozenset()
 
 
 def fetch_upstream(

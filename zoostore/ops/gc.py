@@ -189,9 +189,7 @@ def _mark(graph: Graph, roots: Roots) -> set[bytes]:
         kept.add_lines(found.lines)
         for snapshot in found.alone:
             kept.add(snapshot)
-    for snapshot in roots.checked_out():
-        if graph.has_snapshot(snapshot):
-            kept.add(snapshot)
+    kept.add_those_here(roots.checked_out())
     return kept.objects
 
 

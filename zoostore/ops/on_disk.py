@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import Oid
-from zoostore.store.derive import loose_files, pack_files, read_rows
+from zoostore.store.derive import loose_files, pack_files
 from zoostore.store.layout import Layout
-from zoostore.store.packs import PackReader, RawRow, read_raw_rows
+from zoostore.store.objectstore import ObjectStore
+from zoostore.store.packs import PackReader, RawRow, read_raw_rows, read_rows
 from zoostore.store.records import ObjectKind
-from zoostore.store.sweeping import PackToSweep
+from zoostore.store.sweeping import PackToSweep, sweep_packs
 
 _TRIES = 10
 _INNER = (int(ObjectKind.TREE), int(ObjectKind.SNAPSHOT))
@@ -101,3 +102,12 @@ def _look(layout: Layout) -> OnDisk:
             found._loose[oid] = status.st_ctime
             found.sizes[oid] = status.st_size
     return found
+
+
+def take_out_of_packs(store: ObjectStore, disk: OnDisk, dead: Collection[bytes]) -> None:
+    """Take objects out of packs of which it is known that nobody comes to need them.
+
+    Raises what `sweep_packs` raises.
+    """
+    sweep_packs(store.names, list(disk.packs_with(dead)), lambda: ())
+    store.forget_packs()

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from zoostore.errors import DamagedContent
 from zoostore.ops.graph import Graph
+from zoostore.ops.roots import NameRoots
 
 
 class Reach:
@@ -41,6 +42,18 @@ class Reach:
             with self._passing_over():
                 parents = self._graph.snapshot(tip).parents
                 pending += (parent for parent in parents if self._graph.has_snapshot(parent))
+
+    def add_name(self, found: NameRoots) -> None:
+        """Reach all that a name keeps, what it led to until lately too."""
+        self.add_lines([*found.lines, *found.lately])
+        for snapshot in found.alone:
+            self.add(snapshot)
+
+    def add_those_here(self, snapshots: Iterable[bytes]) -> None:
+        """Reach snapshots without what they follow, as far as they are here."""
+        for snapshot in snapshots:
+            if self._graph.has_snapshot(snapshot):
+                self.add(snapshot)
 
     def add(self, snapshot: bytes) -> None:
         """Reach a snapshot without what it follows.

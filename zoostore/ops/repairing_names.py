@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from zoostore.digest import CHUNK, Digest, DigestHasher, Oid
+from zoostore.digest import Digest, Oid
 from zoostore.errors import Diverged, TagExists, ZooError
 from zoostore.files.staging import replace_durably
 from zoostore.objects.aliases import Aliases, aliases_oid, encode_aliases
-from zoostore.ops.on_disk import on_disk
+from zoostore.ops.on_disk import on_disk, take_out_of_packs
+from zoostore.ops.verifying_names import without_table
 from zoostore.ops.verifying_objects import read_aliases
 from zoostore.store.batch import Batch
-from zoostore.store.derive import aliases_in, open_packs, read_rows, rebuild
+from zoostore.store.derive import aliases_in, open_packs, rebuild
 from zoostore.store.index import Writer
 from zoostore.store.lost_names import LostNames, lost_names
 from zoostore.store.mending import set_aside, write_aside
 from zoostore.store.objectstore import ObjectStore
+from zoostore.store.packs import read_rows
 from zoostore.store.records import ObjectKind, Position, RefChange
 from zoostore.store.reflog import encode_change
 from zoostore.store.refs import current_of
-from zoostore.store.sweeping import sweep_packs
 
 _COMPUTED_HERE = "this store"
 
@@ -41,11 +42,9 @@ def make_index_anew(store: ObjectStore) -> None:
 
 def _only_in_index(store: ObjectStore) -> dict[Oid, set[Digest]]:
     """The digests that no intact table of aliases has any more."""
-    tables = read_aliases(store)
     found: dict[Oid, set[Digest]] = {}
-    for oid, digest in store.names.view(lambda index: list(index.aliases())):
-        if digest not in tables.get(oid, ()):
-            found.setdefault(oid, set()).add(digest)
+    for oid, digest in without_table(store, read_aliases(store)):
+        found.setdefault(oid, set()).add(digest)
     return found
 
 
@@ -53,13 +52,9 @@ def _right(store: ObjectStore, oid: Oid, digests: Iterable[Digest]) -> set[Diges
     """Of some digests, those that a content has."""
     wanted = set(digests)
     try:
-        with store.open(oid) as file:
-            hasher = DigestHasher({digest.algorithm for digest in wanted}, store.size_of_blob(oid))
-            while chunk := file.read(CHUNK):
-                hasher.update(chunk)
+        return wanted & store.digests_of(oid, {digest.algorithm for digest in wanted})
     except (OSError, ZooError):
         return set()
-    return wanted & set(hasher.digests().values()) if hasher.oid() == oid else set()
 
 
 def clean_reflog(store: ObjectStore) -> bool:
@@ -100,8 +95,7 @@ def correct_aliases(store: ObjectStore, wrong: Collection[tuple[Oid, Digest]]) -
                 kept = encode_aliases(Aliases(table.origin, table.known.difference(wrong)))
                 batch.put(aliases_oid(kept), ObjectKind.ALIASES, kept)
         batch.publish()
-    sweep_packs(store.names, list(disk.packs_with(dead)), lambda: ())
-    store.forget_packs()
+    take_out_of_packs(store, disk, dead)
 
 
 def restore_names(store: ObjectStore, now: int) -> Iterator[RefChange]:

@@ -164,7 +164,7 @@ def _gone(index: Reader, layout: Layout) -> set[Oid]:
     return {
         oid
         for oid, place in index.locations()
-        if not (layout.loose(oid).exists() if place.is_loose else place.pack in packs)
+        if not (layout.has_loose(oid) if place.is_loose else place.pack in packs)
     }
 
 

@@ -180,13 +180,14 @@ def _differing_names(store: ObjectStore) -> list[str]:
 
 def verify_aliases(store: ObjectStore, tables: Aliases, report: Report) -> None:
     """The index must know no digest that no table has."""
-    unknown = list(_without_table(store, tables))
+    unknown = list(without_table(store, tables))
     if unknown:
         path = str(store.layout.index)
         report.damage(path, f"it knows {len(unknown)} digests that no table of aliases has")
         report.index_is_wrong = True
 
 
-def _without_table(store: ObjectStore, tables: Aliases) -> Iterator[tuple[Oid, Digest]]:
+def without_table(store: ObjectStore, tables: Aliases) -> Iterator[tuple[Oid, Digest]]:
+    """The digests that the index knows, and no table of aliases has."""
     known = store.names.view(lambda index: list(index.aliases()))
     return (item for item in known if item[1] not in tables.get(item[0], ()))

@@ -19,10 +19,10 @@ from zoostore.objects.tree import decode_tree
 from zoostore.ops.findings import Report
 from zoostore.progress import Progress
 from zoostore.store.causes import SAID, UNKNOWN
-from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files, read_rows
+from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files
 from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, check_object
+from zoostore.store.packs import PackReader, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
 _MOST_THREADS = 8

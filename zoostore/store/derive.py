@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.digest import OID_HEX, Oid
-from zoostore.errors import DamagedContent, MalformedObject, UsageError
+from zoostore.errors import DamagedContent, UsageError
 from zoostore.objects.aliases import Aliases, decode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.lost_names import keep_lost_names, known_names
-from zoostore.store.packs import PackReader, check_object
+from zoostore.store.packs import PackReader, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 from zoostore.store.reflog import Reflog
 from zoostore.store.refs import catch_up
@@ -69,18 +69,6 @@ def aliases_in(pack: PackReader, rows: list[Packed]) -> Iterator[Aliases]:
             with contextlib.suppress(DamagedContent):
                 check_object(row.oid, row.kind, data, str(pack.path))
                 yield decode_aliases(data)
-
-
-def read_rows(pack: PackReader) -> list[Packed]:
-    """What a pack's table says, or, where that cannot be read, what the records say.
-
-    Raises:
-        NewerFormat: the pack holds what only a later release knows.
-    """
-    try:
-        return pack.table()
-    except MalformedObject:
-        return list(pack.salvage())
 
 
 def pack_files(layout: Layout) -> Iterator[tuple[Oid, Path]]:

@@ -17,7 +17,7 @@ from zoostore.files.sharing import make_folder
 from zoostore.files.staging import replace_durably
 from zoostore.store.index import IndexDamaged, Reader
 from zoostore.store.layout import Layout
-from zoostore.store.records import RefChange
+from zoostore.store.records import RefChange, RefRecord
 from zoostore.store.reflog import Reflog, encode_change
 from zoostore.store.refs import current_of
 
@@ -37,20 +37,17 @@ class LostNames(NamedTuple):
 def known_names(index: Reader) -> list[RefChange]:
     """Every ref and every tag that an index knows, as changes; none if it cannot be read."""
     try:
-        refs = [_of_ref(index, stub) for stub, _ in index.refs()]
+        refs = [_of_ref(stub, record) for stub, record in index.refs()]
         tags = [
             RefChange(stub, snapshot, None, "tag", 0, tag=tag)
             for stub, tag, snapshot in index.all_tags()
         ]
     except (IndexDamaged, ValueError):
         return []
-    return [change for change in [*refs, *tags] if change is not None]
+    return [*refs, *tags]
 
 
-def _of_ref(index: Reader, stub: str) -> RefChange | None:
-    record = index.ref(stub)
-    if record is None:
-        return None
+def _of_ref(stub: str, record: RefRecord) -> RefChange:
     op = "pull" if record.is_pulled else "add"
     totals = (record.files, record.size)
     return RefChange(stub, record.snapshot, None, op, 0, *totals, partial=record.is_partial)

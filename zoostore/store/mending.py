@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
 from zoostore.files.sharing import make_folder
-from zoostore.files.staging import Staging, fsync_directory, publish, random_name, replace_durably
-from zoostore.store.derive import open_packs, read_rows
+from zoostore.files.staging import Staging, fsync_directory, random_name, replace_durably
+from zoostore.store.derive import open_packs
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
-from zoostore.store.packs import PackReader, PackWriter, check_object
-from zoostore.store.records import Location, Packed, PackRecord
+from zoostore.store.packs import PackReader, check_object, read_rows
+from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
+from zoostore.store.repacking import NewPack, write_pack
 
 
 def set_aside(layout: Layout, path: Path, name: str) -> Path:
@@ -59,7 +60,7 @@ def mend_pack(names: Names, number: int) -> None:
     layout = names.layout
     path = layout.pack(record.name)
     kept = _pack_anew(layout, path) if path.exists() else None
-    if kept is not None and kept[0].name == record.name:
+    if kept is not None and kept.record.name == record.name:
         return  # somebody else has mended it in the meantime
     if path.exists():
         set_aside(layout, path, path.name)
@@ -67,34 +68,35 @@ def mend_pack(names: Names, number: int) -> None:
     def replace(index: Writer) -> None:
         lost = index.forget_pack(number)
         if kept is not None:
-            lost -= {row.oid for row in kept[1]}
+            lost -= {row.oid for row in kept.rows}
             _index_rows(index, *kept)
         index_copies(index, layout, lost)
 
     names.update(replace)
 
 
-def _pack_anew(layout: Layout, path: Path) -> tuple[PackRecord, list[Packed]] | None:
+def _pack_anew(layout: Layout, path: Path) -> NewPack | None:
     """A new pack with the intact objects of another, in the same order; None if there are none."""
     staging = Staging(layout.tmp)
     try:
-        with PackReader(path) as pack, staging.new_file() as (file, staged):
-            writer = PackWriter(file)
-            for row in sorted(read_rows(pack), key=lambda row: row.offset):
-                data = pack.read(row.offset, row.stored)
-                try:
-                    check_object(row.oid, row.kind, data, str(path))
-                except DamagedContent:
-                    continue
-                writer.add(row.oid, row.kind, data)
-            if not len(writer):
-                return None
-            name, rows = writer.finish()
-            status = publish(file, staged, layout.pack(name))
-        fsync_directory(layout.packs)
-        return PackRecord.of(name, status), rows
+        with PackReader(path) as pack:
+            new = write_pack(layout, staging, _intact_objects(pack))
+        if new is not None:
+            fsync_directory(layout.packs)
+        return new
     finally:
         staging.close()
+
+
+def _intact_objects(pack: PackReader) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
+    """What can still be read of a pack, in the order in which it stands there."""
+    for row in sorted(read_rows(pack), key=lambda row: row.offset):
+        data = pack.read(row.offset, row.stored)
+        try:
+            check_object(row.oid, row.kind, data, str(pack.path))
+        except DamagedContent:
+            continue
+        yield row.oid, row.kind, data
 
 
 def _index_rows(index: Writer, record: PackRecord, rows: list[Packed]) -> None:

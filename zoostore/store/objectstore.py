@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from zoostore.digest import BLAKE3, Digest, Oid, hash_descriptor
+from zoostore.digest import BLAKE3, CHUNK, Digest, DigestHasher, Oid, hash_descriptor
 from zoostore.errors import DamagedContent, MissingObject
 from zoostore.files.claim import remove_abandoned_claims
 from zoostore.files.staging import Staging
@@ -233,6 +233,17 @@ class ObjectStore:
         """A blob's file, if it is loose, or its bytes. Raises what `read` raises."""
         location = self._require_kind(oid, ObjectKind.BLOB)
         return self.layout.loose(oid) if location.is_loose else self._read_packed(oid, location)
+
+    def digests_of(self, oid: Oid, algorithms: Iterable[str]) -> frozenset[Digest]:
+        """A blob's digests, from its content; none if that is not what its oid says.
+
+        Raises what `read` raises.
+        """
+        hasher = DigestHasher(algorithms, self.size_of_blob(oid))
+        with self.open(oid) as file:
+            while chunk := file.read(CHUNK):
+                hasher.update(chunk)
+        return frozenset(hasher.digests().values()) if hasher.oid() == oid else frozenset()
 
     def loose_path(self, oid: Oid) -> Path | None:
         """The file of a loose object, to be linked to and never written to; None in a pack.

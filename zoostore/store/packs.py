@@ -154,9 +154,13 @@ def decode_table(table: Table, data: bytes) -> list[Packed]:
         MalformedObject: the bytes are not the table that the footer promised.
         NewerFormat: an object is of a kind or in an encoding of a later release.
     """
+    return _as_packed(decode_raw_table(table, data))
+
+
+def _as_packed(rows: Iterable[RawRow]) -> list[Packed]:
     return [
         Packed(Oid(oid), _KINDS[kind], encoding, offset, stored, size)
-        for oid, kind, encoding, offset, stored, size in decode_raw_table(table, data)
+        for oid, kind, encoding, offset, stored, size in rows
     ]
 
 
@@ -186,12 +190,17 @@ def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
 _KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
 
 
-def read_raw_rows(pack: PackReader) -> Sequence[RawRow]:
+def read_rows(pack: PackReader) -> list[Packed]:
     """What a pack's table says, or, where that cannot be read, what the records say.
 
     Raises:
         NewerFormat: the pack holds what only a later release knows.
     """
+    return _as_packed(read_raw_rows(pack))
+
+
+def read_raw_rows(pack: PackReader) -> Sequence[RawRow]:
+    """The same as bare tuples. Raises what `read_rows` raises."""
     try:
         return pack.raw_table()
     except MalformedObject:

@@ -9,21 +9,20 @@ found it before, and then points a name to it, sees that the sweep mark is anoth
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import SweptAway
-from zoostore.files.staging import Staging, fsync_directory, publish
+from zoostore.files.staging import Staging, fsync_directory
 from zoostore.objects.aliases import Aliases, aliases_oid, decode_aliases, encode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
-from zoostore.store.packs import PackReader, PackWriter, check_object
-from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
+from zoostore.store.packs import PackReader, check_object
+from zoostore.store.records import Location, ObjectKind, Packed
+from zoostore.store.repacking import NewPack, write_pack
 
 Revived = Callable[[], Collection[bytes]]
 """What a name leads to by now, that none led to when it was said that it can go."""
@@ -163,23 +162,14 @@ def _retire(index: Writer, pack: PackToSweep, new: dict[Oid, Location]) -> None:
     index.forget_pack_record(number)
 
 
-class _NewPack(NamedTuple):
-    record: PackRecord
-    rows: list[Packed]
-
-
-def _pack_anew(layout: Layout, packs: Sequence[PackToSweep]) -> list[_NewPack]:
+def _pack_anew(layout: Layout, packs: Sequence[PackToSweep]) -> list[NewPack]:
     """New packs with what stays in others, durable and under their names."""
     staging = Staging(layout.tmp)
     made = []
     try:
-        left = iter([(pack, row) for pack in packs for row in pack.kept])
-        dead = frozenset[Oid]().union(*(pack.dead for pack in packs))
-        while (first := next(left, None)) is not None:
-            some = itertools.chain([first], left)
-            new = _write_pack(layout, staging, some, dead)
-            if new is not None:
-                made.append(new)
+        left = _what_stays(packs)
+        while (new := write_pack(layout, staging, left, _PACK_BYTES)) is not None:
+            made.append(new)
         if made:
             fsync_directory(layout.packs)
         return made
@@ -187,33 +177,18 @@ def _pack_anew(layout: Layout, packs: Sequence[PackToSweep]) -> list[_NewPack]:
         staging.close()
 
 
-def _write_pack(
-    layout: Layout,
-    staging: Staging,
-    left: Iterable[tuple[PackToSweep, Packed]],
-    dead: frozenset[Oid],
-) -> _NewPack | None:
-    """One new pack, of as much of what is left as fits; None if nothing came to be in it."""
-    reader: PackReader | None = None
-    with staging.new_file() as (file, staged):
-        writer = PackWriter(file)
-        for pack, row in left:
-            if reader is None or reader.path != pack.path:
-                reader = PackReader(pack.path)
-            data = reader.read(row.offset, row.stored)
-            check_object(row.oid, row.kind, data, str(pack.path))
-            if row.kind is not ObjectKind.ALIASES:
-                writer.add(row.oid, row.kind, data)
-            elif (table := _without(data, dead)) is not None:
-                writer.add(aliases_oid(table), row.kind, table)
-            if writer.size >= _PACK_BYTES:
-                break
-        if not len(writer):
-            staged.unlink()
-            return None
-        name, rows = writer.finish()
-        status = publish(file, staged, layout.pack(name))
-    return _NewPack(PackRecord.of(name, status), rows)
+def _what_stays(packs: Sequence[PackToSweep]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
+    """The objects of packs that stay, and of their tables of aliases what is about those."""
+    dead = frozenset[Oid]().union(*(pack.dead for pack in packs))
+    for pack in packs:
+        with PackReader(pack.path) as reader:
+            for row in pack.kept:
+                data = reader.read(row.offset, row.stored)
+                check_object(row.oid, row.kind, data, str(pack.path))
+                if row.kind is not ObjectKind.ALIASES:
+                    yield row.oid, row.kind, data
+                elif (table := _without(data, dead)) is not None:
+                    yield aliases_oid(table), row.kind, table
 
 
 def _without(table: bytes, dead: frozenset[Oid]) -> bytes | None:
