@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sockets import make_socket
 from zoostore.caches.base import Cache
 from zoostore.caches.detect import read_cache
 
@@ -132,16 +132,6 @@ def test_links_that_go_round_end(hub_root: Path, repository: Make) -> None:
 
 def make_fifo(path: Path) -> None:
     os.mkfifo(path)
-
-
-def make_socket(path: Path) -> None:
-    here = Path.cwd()
-    os.chdir(path.parent)  # the paths of sockets are short
-    try:
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(path.name)
-    finally:
-        os.chdir(here)
 
 
 @pytest.mark.parametrize("make", [make_fifo, make_socket, Path.mkdir])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.sockets import make_socket
 from zoostore import Store
 
 if TYPE_CHECKING:
@@ -217,8 +217,7 @@ def two_of_a_name(scene: Scene) -> None:
 
 
 def a_socket(scene: Scene) -> None:
-    with socket.socket(socket.AF_UNIX) as unix:
-        unix.bind(str(scene.work / "s"))
+    make_socket(scene.work / "s")
 
 
 def fresh_work(scene: Scene) -> None:

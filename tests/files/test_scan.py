@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import zoostore
+from tests.sockets import make_socket
 from zoostore.errors import CannotAdd, SpecialFile, UnreadableFile, UnsafeName
 from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.files.stamp import Stamp
@@ -140,11 +140,6 @@ def test_permissions_of_the_owner_say_what_is_executable(tmp_path: Path) -> None
 
 def make_fifo(path: Path) -> None:
     os.mkfifo(path)
-
-
-def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
 
 
 def make_character_device(path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 from pathlib import Path
+
+from tests.sockets import make_socket
 
 COMMIT = "1" * 40
 WRONG = "a" * 64
@@ -53,13 +54,7 @@ def stand(path: Path, what: str, secret: Path) -> None:
     elif what == "folder":
         path.mkdir(exist_ok=True)
     elif what == "socket":
-        here = Path.cwd()
-        os.chdir(path.parent)  # the paths of sockets are short
-        try:
-            with socket.socket(socket.AF_UNIX) as made:
-                made.bind(path.name)
-        finally:
-            os.chdir(here)
+        make_socket(path)
     elif what.startswith("-> "):
         path.symlink_to(what.removeprefix("-> ").replace("SECRET", str(secret)))
     else:

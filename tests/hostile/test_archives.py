@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.fuzz.decoder import EXAMPLES
 from tests.fuzz.mutating import mutated
+from tests.hostile.lines import parts_of
 from tests.hostile.make_archives import ARCHIVES, FOLDER, GOOD, tar_member, zip_of
 from zoostore import Store
 from zoostore.errors import MalformedObject, UnsafeArchive, ZooError
@@ -40,9 +41,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """The lines of `archives.txt`."""
-    text = (FOLDER.parent / "archives.txt").read_text("utf-8")
-    kept = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return [Line(*line.split(" | ")) for line in kept]
+    return [Line(*parts) for parts in parts_of(FOLDER.parent / "archives.txt")]
 
 
 LINES = {line.name: line for line in lines()}

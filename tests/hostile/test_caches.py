@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.hostile.lines import parts_of
 from tests.hostile.raw_cache import COMMIT, GOOD, WRONG, good_cache, stand
 from zoostore import Store
 
@@ -27,9 +28,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """The lines of `caches.txt`."""
-    text = Path(__file__).with_name("caches.txt").read_text("utf-8")
-    kept = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return [Line(*line.split(" | ")) for line in kept]
+    return [Line(*parts) for parts in parts_of(Path(__file__).with_name("caches.txt"))]
 
 
 LINES = {f"{line.cache}: {line.what}, {line.stands[:12]}": line for line in lines()}

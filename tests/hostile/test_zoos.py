@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.hostile.lines import parts_of
 from tests.hostile.make_zoos import FOLDER, ZOOS, lay_out, publish, usual
 from tests.hostile.raw_zoo import FILE, STUB, Zoo, blob, tree
 from zoostore import Store
@@ -33,9 +34,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """The lines of `zoos.txt`."""
-    text = (FOLDER.parent / "zoos.txt").read_text("utf-8")
-    kept = (line for line in text.splitlines() if line and not line.startswith("#"))
-    return [Line(*map(str.strip, line.split("|"))) for line in kept]
+    return [Line(*parts) for parts in parts_of(FOLDER.parent / "zoos.txt")]
 
 
 LINES = {line.name: line for line in lines()}

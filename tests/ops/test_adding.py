@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.sockets import make_socket
 from zoostore import Store
 from zoostore.errors import (
     CannotAdd,
@@ -367,11 +367,6 @@ def test_a_link_within_is_kept_as_it_is(
 # Refusals
 
 
-def unix_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as unix:
-        unix.bind(os.path.relpath(path))
-
-
 def undecodable(folder: Path) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe")).write_bytes(b"x")
 
@@ -385,7 +380,7 @@ def files_named(*names: str) -> Callable[[Path], None]:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], type[CannotAdd]]] = {
-    "a socket": (lambda folder: unix_socket(folder / "s"), SpecialFile),
+    "a socket": (lambda folder: make_socket(folder / "s"), SpecialFile),
     "a FIFO": (lambda folder: os.mkfifo(folder / "f"), SpecialFile),
     "a device": (lambda folder: os.mknod(folder / "null", 0o020666, os.makedev(1, 3)), SpecialFile),
     "an absolute link": (lambda folder: (folder / "l").symlink_to("/etc/passwd"), UnsafeName),
