@@ -554,3 +554,14 @@ def test_every_model_frees_what_du_says(
     assert store.du().stored_bytes == 0
     assert not held(store.path)
     shutil.rmtree(root)
+
+
+def test_a_checkout_of_what_is_not_here_is_in_nobodys_way(two: Store, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    two.checkout("zoo:one", work, link="copy")
+    state = work / ".zoostore/checkout.json"
+    state.write_text(state.read_text().replace(str(two.snapshot("zoo:one").id), "ab" * 32))
+    two.remove("zoo:two")
+
+    assert now(two).removed_objects > 0
+    assert two.verify(["zoo:one"]).is_clean

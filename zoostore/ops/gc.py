@@ -278,7 +278,8 @@ def _revived(store: ObjectStore, plan: _Plan) -> Revived:
 
     def revived() -> Collection[bytes]:
         reach = Reach(plan.graph, known=plan.kept)
-        reach.add_lines(roots_since(store, plan.roots.end))
+        since = roots_since(store, plan.roots.end)
+        reach.add_lines(filter(plan.graph.has_snapshot, since))
         return reach.objects
 
     return revived
