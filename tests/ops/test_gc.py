@@ -26,9 +26,11 @@ from zoostore.errors import (
 )
 from zoostore.files.claim import claim
 from zoostore.ops.gc import IN_WORK, MOVED, REMOVED, UNFINISHED, Collected
+from zoostore.ops.on_disk import on_disk
 from zoostore.store.batch import Batch
+from zoostore.store.names import Names
 from zoostore.store.records import ObjectKind, RefChange
-from zoostore.store.sweeping import sweep_loose
+from zoostore.store.sweeping import sweep_loose, sweep_packs
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, Files, InStore, LayOut
@@ -565,3 +567,36 @@ def test_a_checkout_of_what_is_not_here_is_in_nobodys_way(two: Store, tmp_path: 
 
     assert now(two).removed_objects > 0
     assert two.verify(["zoo:one"]).is_clean
+
+
+def test_what_is_stored_anew_while_its_old_file_goes_is_not_lost(
+    store: Store, lay: LayOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file may have the name of the old one, which a sweep is about to remove."""
+    model = lay("one", {"own.bin": LARGE, "own.txt": SMALL})
+    store.add(model, "zoo:one", time=1)
+    store.remove("zoo:one")
+    disk, objects = on_disk(store._layout()), store._opened()
+    packs, dead = list(disk.packs_with(disk.sizes)), disk.loose_among(disk.sizes)
+
+    def sweep() -> None:
+        sweep_loose(objects.names, dead, lambda: ())
+        sweep_packs(objects.names, packs, lambda: ())
+
+    sweep()
+    assert not list(store.path.glob("packs/*"))
+    real, todo = Names.change, [sweep]
+
+    def change(*arguments: object) -> None:
+        if todo:
+            assert list(store.path.glob("packs/*")) == [pack.path for pack in packs]
+            todo.pop()()
+        real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Names, "change", change)
+    store.add(model, "zoo:one", time=1)
+
+    assert not todo
+    assert store.verify().is_clean
+    assert content(store, "zoo:one", "own.txt") == SMALL
+    assert content(store, "zoo:one", "own.bin") == LARGE

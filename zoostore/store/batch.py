@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from zoostore.digest import CHUNK, Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
-from zoostore.errors import FileChanged, UnreadableFile, WrongContent
+from zoostore.errors import FileChanged, SweptAway, UnreadableFile, WrongContent
 from zoostore.files.copying import copy_aside
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
 from zoostore.objects.aliases import ALGORITHM_CODES, Aliases, aliases_oid, encode_aliases
 from zoostore.store.index import Writer
+from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackWriter
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord, RefChange
@@ -277,9 +278,12 @@ class Batch:
 
         What that fails for is gone: nothing is flushed twice, for where a flush has failed once,
         the next says that all is well.
+
+        Raises:
+            SweptAway: gc has removed what came in, taking it for what had the same name before.
         """
         self._make_durable()
-        self._store.names.update(self._arrivals.index_into)
+        self._store.names.update(self._index_arrivals)
         self._forget_arrivals()
 
     def commit(self, change: RefChange) -> None:
@@ -287,17 +291,22 @@ class Batch:
 
         Raises:
             Diverged: the ref is not what `change.old` says; the objects stay.
-            SweptAway: something that was found here is gone by now; the objects stay.
+            SweptAway: something that was found here, or came in, is gone by now; the rest stays.
         """
         self._make_durable()
         self._store.names.change(change, self._index_and_check)
         self._forget_arrivals()
 
     def _index_and_check(self, index: Writer) -> None:
-        self._arrivals.index_into(index)
+        self._index_arrivals(index)
         if index.sweep_mark() != self._since:
             relied = [oid for oid in self._relied if not self._store.lent(oid)]
             require_kept(index, self._store.layout, relied)
+
+    def _index_arrivals(self, index: Writer) -> None:
+        if index.sweep_mark() != self._since:
+            self._arrivals.require_there(self._store.layout)
+        self._arrivals.index_into(index)
 
     def _forget_arrivals(self) -> None:
         """They are indexed. A name will lead to them, and until then they are relied on."""
@@ -353,6 +362,19 @@ class _Arrivals(NamedTuple):
     loose: dict[Oid, Location]
     packs: list[tuple[PackRecord, list[Packed]]]
     aliases: set[tuple[Oid, Digest]]
+
+    def require_there(self, layout: Layout) -> None:
+        """See that their files are under their names.
+
+        Raises:
+            SweptAway: gc has removed one, taking it for what had the same name before.
+        """
+        packs = [layout.pack(record.name) for record, _ in self.packs]
+        if not (all(map(layout.has_loose, self.loose)) and all(path.exists() for path in packs)):
+            raise SweptAway(
+                f"Objects that were just stored in {layout.root} were removed by another process; "
+                "nothing was recorded."
+            )
 
     def index_into(self, index: Writer) -> None:
         index.set_locations(sorted(self.loose.items()))
