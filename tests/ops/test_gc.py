@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,8 +27,10 @@ from zoostore.errors import (
 )
 from zoostore.files.claim import claim
 from zoostore.ops.gc import IN_WORK, MOVED, REMOVED, UNFINISHED, Collected
-from zoostore.ops.on_disk import on_disk
+from zoostore.ops.on_disk import OnDisk, on_disk
+from zoostore.ops.roots import find_roots
 from zoostore.store.batch import Batch
+from zoostore.store.layout import Layout
 from zoostore.store.names import Names
 from zoostore.store.records import ObjectKind, RefChange
 from zoostore.store.sweeping import sweep_loose, sweep_packs
@@ -600,3 +603,66 @@ def test_what_is_stored_anew_while_its_old_file_goes_is_not_lost(
     assert store.verify().is_clean
     assert content(store, "zoo:one", "own.txt") == SMALL
     assert content(store, "zoo:one", "own.bin") == LARGE
+
+
+_LATE = """
+import sys
+from zoostore import Store
+from zoostore.store.reflog import Reflog
+
+real = Reflog.append
+
+def append(reflog, change):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    position = real(reflog, change)
+    print("appended", flush=True)
+    sys.stdin.readline()
+    return position
+
+Reflog.append = append
+Store(sys.argv[1]).add(sys.argv[2], "zoo:late")
+print("done", flush=True)
+"""
+
+
+def test_a_line_that_the_index_does_not_know_yet_is_not_passed_over(
+    two: Store, lay: LayOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer has appended to the reflog, and commits to the index a moment later."""
+    late = lay("late", {"late.bin": LARGE + b"late", "late.txt": b"late"})
+    module = sys.modules[Collected.__module__]
+    find, look = find_roots, on_disk
+    with subprocess.Popen(
+        [sys.executable, "-c", _LATE, str(two.path), str(late)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdin
+        assert writer.stdout
+
+        def go_on(said: str) -> None:
+            assert writer.stdin
+            assert writer.stdout
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+            assert writer.stdout.readline() == f"{said}\n"
+
+        def find_then(*arguments: object, **options: object) -> object:
+            go_on("appended")
+            return find(*arguments, **options)  # type: ignore[arg-type]
+
+        def look_then(layout: Layout) -> OnDisk:
+            go_on("done")
+            writer.wait()
+            return look(layout)
+
+        assert writer.stdout.readline() == "ready\n"
+        monkeypatch.setattr(module, "find_roots", find_then)
+        monkeypatch.setattr(module, "on_disk", look_then)
+        now(two)
+
+    assert two.verify().is_clean
+    assert content(two, "zoo:late", "late.bin") == LARGE + b"late"
+    assert content(two, "zoo:late", "late.txt") == b"late"

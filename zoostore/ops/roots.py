@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from zoostore.digest import Oid
 from zoostore.ops.history import history
 from zoostore.ops.known_checkouts import KnownCheckout, known_checkouts
+from zoostore.store.index import Reader
 from zoostore.store.lost_names import lost_names
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.records import RefChange
+from zoostore.store.records import RefChange, RefRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Roots:
         names: by stub.
         gone: what names led to that were taken away.
         checkouts: the directories that count.
-        end: how far the reflog was read, in bytes.
+        end: how far the reflog says so, in bytes: what lines behind that say is not in here.
     """
 
     names: dict[str, NameRoots]
@@ -86,13 +87,15 @@ def find_roots(
         keep_recent: how many snapshots of a name's history are kept; None: all.
         without: names that are to be taken away.
     """
+    # All of one moment: a line may stand in the reflog before the index knows what it says.
+    refs, tagged, end = store.names.view(_known_names)
     reading = _Reading()
-    for change, end in _changes(store):
-        reading.read(change, end)
+    for line in store.names.reflog.read():
+        if line.end <= end and line.change is not None:
+            reading.read(line.change)
     gone = list(reading.gone)
     names = {}
-    tagged = store.names.all_tags()
-    for stub, record in store.names.refs().items():
+    for stub, record in refs.items():
         earlier = reading.moved.get(stub, {})
         tags = tagged.get(stub, set())
         if stub in without:
@@ -111,7 +114,15 @@ def find_roots(
             if change.new is not None and store.knows(change.new):
                 names.setdefault(change.stub, NameRoots()).lines.add(change.new)
     checkouts = [found for found in known_checkouts(store) if found.counts(grace, now)]
-    return Roots(names, gone, checkouts, reading.end)
+    return Roots(names, gone, checkouts, end)
+
+
+def _known_names(index: Reader) -> tuple[dict[str, RefRecord], dict[str, set[Oid]], int]:
+    """What refs and tags lead to, and how much of the reflog says so, in bytes."""
+    tagged: dict[str, set[Oid]] = {}
+    for stub, _, snapshot in index.all_tags():
+        tagged.setdefault(stub, set()).add(snapshot)
+    return dict(index.refs()), tagged, index.reflog_position().length
 
 
 def roots_since(store: ObjectStore, end: int) -> Iterator[Oid]:
@@ -138,11 +149,6 @@ def _keep_recent(
     ]
 
 
-def _changes(store: ObjectStore) -> Iterator[tuple[RefChange | None, int]]:
-    for line in store.names.reflog.read():
-        yield line.change, line.end
-
-
 class _Reading:
     """What the reflog says of names that lead elsewhere by now, read line by line.
 
@@ -154,14 +160,10 @@ class _Reading:
     def __init__(self) -> None:
         self.moved: dict[str, dict[Oid, int]] = {}
         self.gone: list[Earlier] = []
-        self.end = 0
         self._current: dict[str, Oid] = {}
         self._tags: dict[str, set[Oid]] = {}
 
-    def read(self, change: RefChange | None, end: int) -> None:
-        self.end = end
-        if change is None:
-            return
+    def read(self, change: RefChange) -> None:
         if change.is_note:
             return
         if change.tag:

@@ -93,17 +93,6 @@ class Names:
         """The tags of a name."""
         return self.view(lambda index: index.tags(stub))
 
-    def all_tags(self) -> dict[str, set[Oid]]:
-        """What the tags of each name that has any lead to."""
-
-        def read(index: Reader) -> dict[str, set[Oid]]:
-            found: dict[str, set[Oid]] = {}
-            for stub, _, snapshot in index.all_tags():
-                found.setdefault(stub, set()).add(snapshot)
-            return found
-
-        return self.view(read)
-
     def snapshots_from(self, prefix: str) -> list[Oid]:
         """The snapshots whose ids begin with these hex digits."""
         whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
