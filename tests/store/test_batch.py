@@ -636,3 +636,43 @@ def test_what_is_not_ours_in_the_folder_for_staging_is_left_alone(
     put(store, SMALL)
 
     assert (folder / "content").read_text() == "x"
+
+
+# What fails is not tried again: a second flush of the same file says that all is well
+
+
+def test_what_could_not_be_flushed_is_not_published_later(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with Batch(store) as batch:
+        batch.take_bytes(hash_bytes(LARGE), LARGE)
+        batch.take_bytes(hash_bytes(SMALL), SMALL)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fsync", fail)
+            with pytest.raises(OSError, match="broken"):
+                batch.publish()
+        batch.publish()
+
+    assert not store.has(hash_bytes(LARGE))
+    assert store.has(hash_bytes(SMALL)), "nobody had tried to flush it yet"
+
+
+def test_a_pack_that_could_not_be_written_is_not_published_later(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with Batch(store) as batch:
+        batch.put(hash_bytes(SMALL), ObjectKind.BLOB, SMALL)
+        with monkeypatch.context() as full:
+            full.setattr("zoostore.digest.HashingWriter.write", fail)
+            with pytest.raises(OSError, match="space"):
+                batch.put(hash_bytes(b"other"), ObjectKind.BLOB, b"other")
+        batch.publish()
+
+    assert kept(store) == []
+    assert not store.has(hash_bytes(SMALL))

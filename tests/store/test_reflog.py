@@ -310,3 +310,20 @@ def test_a_position_is_found_behind_a_line_of_any_length(reflog: Reflog, size: i
     assert reflog.continues(position)
     assert not reflog.continues(position._replace(last_line=hash_bytes(b"")))
     assert not reflog.continues(position._replace(length=position.length - 1))
+
+
+def test_a_line_that_could_not_be_flushed_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reflog = Reflog(tmp_path / "reflog")
+    reflog.append(FIRST)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="broken"):
+            reflog.append(SECOND)
+
+    assert [line.change for line in reflog.read()] == [FIRST]

@@ -15,6 +15,7 @@ from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
+from zoostore.ops.resuming import resume
 from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
@@ -103,6 +104,7 @@ def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     Raises:
         NotACheckout: the directory is not a checkout.
     """
+    resume(store, working)
     state = working.state()
     tracking = tracking_of(store, working)
     remember_if_unknown(store, working.root, Oid.parse(state.snapshot))

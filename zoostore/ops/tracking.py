@@ -171,6 +171,8 @@ class TrackingFile:
                 file.flush()
                 share(staged)
                 _touch_after(file.fileno(), newest)
+                # What a power cut left empty or in zeros would be called damaged.
+                os.fsync(file.fileno())
                 os.replace(staged, self._path)
         finally:
             staging.close()
