@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.config import read_config
+from zoostore.digest import hash_bytes
 from zoostore.errors import ZooError
+from zoostore.files.mounts import NETWORK, kind_of_file_system
 from zoostore.store.front import Alternate
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
@@ -25,10 +28,10 @@ def open_alternates(layout: Layout) -> list[Alternate]:
     Raises:
         InvalidConfig: the store's own settings cannot be read.
     """
-    return list(_behind(layout, 1, {layout.root.resolve()}))
+    return list(_behind(layout, 1, {layout.root.resolve()}, layout.index / "alternates"))
 
 
-def _behind(layout: Layout, depth: int, seen: set[Path]) -> Iterator[Alternate]:
+def _behind(layout: Layout, depth: int, seen: set[Path], indexes: Path) -> Iterator[Alternate]:
     for named in read_config(layout.config).alternates:
         root = Path(named) if Path(named).is_absolute() else (layout.root / named).resolve()
         if root.resolve() in seen:
@@ -38,14 +41,22 @@ def _behind(layout: Layout, depth: int, seen: set[Path]) -> Iterator[Alternate]:
             why = f"it is behind more than {_DEPTH} others"
             yield Alternate(root, None, _problem(root, layout, why))
             continue
-        behind = Layout(root)
+        behind = Layout(root, _index_elsewhere(root, indexes))
         try:
-            found = [Alternate(root, _opened(behind)), *_behind(behind, depth + 1, seen)]
+            further = _behind(behind, depth + 1, seen, indexes)
+            found = [Alternate(root, _opened(behind)), *further]
         except ZooError as error:
             found = [Alternate(root, None, _problem(root, layout, error.message))]
         except OSError as error:
             found = [Alternate(root, None, _problem(root, layout, str(error)))]
         yield from found
+
+
+def _index_elsewhere(root: Path, indexes: Path) -> Path | None:
+    """Where an alternate's index is, if it cannot be used in the alternate itself."""
+    if kind_of_file_system(root) not in NETWORK:
+        return None
+    return indexes / hash_bytes(os.fsencode(root.resolve())).short
 
 
 def _opened(layout: Layout) -> ObjectStore:

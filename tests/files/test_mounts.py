@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +14,9 @@ from zoostore import Store
 from zoostore.errors import NetworkFileSystem
 from zoostore.files import mounts
 from zoostore.files.mounts import kind_of_file_system
+
+if TYPE_CHECKING:
+    from tests.conftest import Cli, LayOut
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:40 / /srv rw - nfs4 server:/export rw,vers=4.2
@@ -95,3 +100,46 @@ def test_with_the_index_elsewhere_the_store_may_be_there(
 
     assert store.verify().is_clean
     assert not (on_nfs / "store/index").exists()
+
+
+def test_a_store_may_be_where_there_are_no_hard_links_and_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, lay: LayOut
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setenv("ZOOSTORE_INDEX", str(tmp_path / "near"))
+    directory = lay("dir", {"big.bin": bytes(range(256)) * 300, "small": b"small"})
+
+    for verb in (
+        ("add", directory, "zoo:one"), ("pull", "mlp-512-digits-base"), ("tag", "zoo:one", "v1"),
+        ("checkout", "zoo:one", tmp_path / "work"), ("gc", "--yes"), ("repair",), ("verify",),
+        ("publish", "zoo:one", "--to", tmp_path / "zoo"),
+    ):  # fmt: skip
+        ran = cli("--store", tmp_path / "store", *verb)
+        assert ran.code == 0, (verb, ran.err)
+
+
+def test_an_alternate_on_a_network_has_its_index_here(
+    on_nfs: Path, lay: LayOut, new_store: Callable[[str], Store]
+) -> None:
+    (on_nfs / "store").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mounts.kind_of_file_system, "__defaults__", (on_nfs / "none",))
+        shared = Store(on_nfs / "store")
+        snapshot = shared.add(lay("one", {"big.bin": bytes(range(256))}), "zoo:one").snapshot
+    del shared
+    before = {path: path.stat() for path in on_nfs.rglob("*")}
+    own = new_store("own")
+    (own.path / "config.toml").write_text(f'alternates = ["{on_nfs}/store"]\n')
+
+    for _ in range(2):
+        pulled = Store(own.path).pull("zoo:one")
+        assert (pulled.snapshot, pulled.downloaded_files) == (snapshot, 0)
+    (index,) = (own.path / "index/alternates").iterdir()
+    assert (index / "data.mdb").exists()
+    assert {path: path.stat().st_mtime_ns for path in on_nfs.rglob("*")} == {
+        path: status.st_mtime_ns for path, status in before.items()
+    }

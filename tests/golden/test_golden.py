@@ -13,6 +13,7 @@ from tests.golden.make import BASE, FILES, HERE
 from zoostore import Store
 from zoostore.digest import GIT_BLOB, SHA256, digest_bytes, hash_bytes
 from zoostore.errors import InvalidConfig, NewerFormat
+from zoostore.store.packs import END, FOOTER, MAGIC, RECORD, ROW
 
 SNAPSHOTS = {
     "v1": "ebfb89fb3387626750486e8ab0c4e5727254a1cf3c6f3c050a9eb9294b336cfa",
@@ -135,6 +136,41 @@ def test_what_is_newer_is_refused_and_left_alone(
 
     reflog = golden / "store/reflog"
     assert reflog.read_bytes() == (HERE / "store/reflog").read_bytes()
+
+
+def later_pack(store: Path, kind: int, encoding: int) -> None:
+    """Put a whole and sound pack into a store, with an object in it that is of a later release."""
+    payload = b"what is to come"
+    size, oid = len(payload), hash_bytes(payload)
+    record = RECORD.pack(b"R", kind, encoding, size, size, oid) + payload
+    row = ROW.pack(oid, kind, encoding, len(MAGIC) + RECORD.size, size, size)
+    footer = FOOTER.pack(len(MAGIC) + len(record), 1, hash_bytes(row), END)
+    data = MAGIC + record + row + footer
+    (store / f"packs/{hash_bytes(data)}.zpack").write_bytes(data)
+
+
+def held(root: Path) -> dict[str, bytes]:
+    """What a store holds, without what is derived."""
+    return {
+        str(path): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and "index" not in path.relative_to(root).parts
+    }
+
+
+@pytest.mark.parametrize(("kind", "encoding"), [(5, 0), (1, 1)], ids=["kind", "encoding"])
+def test_a_pack_of_a_later_release_is_refused_and_left_alone(
+    golden: Path, kind: int, encoding: int
+) -> None:
+    later_pack(golden / "store", kind, encoding)
+    before = held(golden / "store")
+
+    with pytest.raises(NewerFormat, match=f"kind {kind} in encoding {encoding}"):
+        Store(golden / "store", offline=True).snapshots()
+    with pytest.raises(NewerFormat):
+        Store(golden / "store", offline=True).add(golden / "checkout", "zoo:new")
+
+    assert held(golden / "store") == before
 
 
 def test_a_setting_of_a_later_release_is_named(golden: Path) -> None:

@@ -89,6 +89,7 @@ READING: list[tuple[str, ...]] = [
     ("du",),
     ("verify",),
     ("diff", f"{STUB}@v1", STUB),
+    ("search", "one"),
     ("remote", "ls"),
 ]
 

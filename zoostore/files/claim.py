@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zoostore.errors import StoreBusy
+from zoostore.files.links import is_unavailable
 from zoostore.files.sharing import share
 from zoostore.files.staging import host_name, owner_is_gone, random_name
 
@@ -38,7 +39,7 @@ def claim(path: Path, what: str) -> Iterator[None]:
             file.flush()
             while True:
                 try:
-                    os.link(mine, path)
+                    _name(mine, path)
                     break
                 except FileExistsError:
                     _remove_if_abandoned(path, what)
@@ -48,6 +49,21 @@ def claim(path: Path, what: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _name(claim: Path, path: Path) -> None:
+    """Give a claim the name that others look for. Raises `FileExistsError` if that is taken."""
+    try:
+        os.link(claim, path)
+    except OSError as error:
+        if not is_unavailable(error):
+            raise
+        # Without hard links it says for a moment not whose it is, and then counts as held. Its
+        # lock is not this file's, so the kernel's name, which would have it looked at, is left out.
+        host, pid, *_ = claim.read_text("utf-8").split()
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(f"{host} {pid}\n")
+        share(path)
 
 
 def boot_id() -> str:
@@ -110,7 +126,7 @@ def _remove_if_abandoned(path: Path, what: str) -> None:
             _require_abandoned(taken, path, what)
         except StoreBusy:
             with contextlib.suppress(FileExistsError):
-                os.link(taken, path)
+                _name(taken, path)
             raise
         finally:
             taken.unlink()

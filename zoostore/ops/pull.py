@@ -18,7 +18,6 @@ from zoostore.errors import (
 )
 from zoostore.files.claim import SUFFIX, claim
 from zoostore.files.globs import Selector
-from zoostore.files.links import is_unavailable
 from zoostore.files.staging import host_name
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
@@ -165,10 +164,6 @@ def alone(store: ObjectStore, name: str, progress: Progress) -> Iterator[bool]:
                     progress.note(f"waiting for process {error.facts['pid']}, which pulls {name}")
                 has_waited = True
                 time.sleep(_WAIT_SECONDS)
-            except OSError as error:
-                if not is_unavailable(error):
-                    raise
-                break  # a claim is a hard link, and there are none here
         yield has_waited
 
 

@@ -21,11 +21,16 @@ from zoostore.store.refs import catch_up
 _PACK_SUFFIX = ".zpack"
 
 
-def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
+def rebuild(
+    index: Writer, layout: Layout, reflog: Reflog, *, keeps_lost_names: bool = True
+) -> None:
     """Fill an index from nothing.
 
     Nothing is hashed here: what is indexed carries no stamp, and so is verified when
     it is first used. What the index knew of names and the reflog does not say is kept.
+
+    Args:
+        keeps_lost_names: whether it is; where nothing may be written to the store, it cannot.
     """
     known = known_names(index)
     index.clear()
@@ -33,7 +38,8 @@ def rebuild(index: Writer, layout: Layout, reflog: Reflog) -> None:
     index_loose(index, layout)
     index_packs(index, layout)
     catch_up(index, reflog)
-    keep_lost_names(index, layout, known)
+    if keeps_lost_names:
+        keep_lost_names(index, layout, known)
 
 
 def index_loose(index: Writer, layout: Layout) -> None:

@@ -28,7 +28,9 @@ class IndexOpener:
     def __init__(self, layout: Layout, reflog: Reflog, *, only_reads: bool = False) -> None:
         self._layout = layout
         self._reflog = reflog
-        self._only_reads = only_reads
+        # An index that is kept elsewhere is not the other's own.
+        self._only_reads = only_reads and layout.index.parent == layout.root
+        self._keeps_lost_names = not only_reads and os.access(layout.root, os.W_OK)
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def open(self) -> Index:
@@ -73,7 +75,7 @@ class IndexOpener:
     def _rebuild(self, index: Writer) -> None:
         from zoostore.store.derive import rebuild
 
-        rebuild(index, self._layout, self._reflog)
+        rebuild(index, self._layout, self._reflog, keeps_lost_names=self._keeps_lost_names)
 
     def make_anew(self) -> Index:
         """An index made from nothing, in place of one that is damaged or cannot be had."""

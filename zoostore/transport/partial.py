@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import threading
@@ -25,9 +24,6 @@ from zoostore.transport.journal import (
     read_journal,
 )
 from zoostore.transport.patience import Stopped
-
-_NO_CLAIMS = frozenset([errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP])
-"""Errors of a file system that has no hard links, which claims are made with."""
 
 
 class Span(NamedTuple):
@@ -206,10 +202,6 @@ def _claim(held: contextlib.ExitStack, folder: Path, name: str) -> bool:
     try:
         held.enter_context(claim(folder / f"{name}.claim", name))
     except StoreBusy:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_CLAIMS:
-            raise
         return False
     return True
 
