@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any, NamedTuple
 import zoostore
 
 # Permissions do not bind root, so root becomes somebody else, who may be unable to read what is
-# imported late. So all that is, is imported before.
+# imported late. So all that is, is imported before: once, in a process that forks for each user.
 PROGRAM = """
 import contextlib, difflib, importlib, io, json, os, sys, tempfile
-for name in json.loads(sys.argv[2]):
+for name in json.loads(sys.argv[1]):
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
 from zoostore import Store
@@ -28,19 +29,30 @@ def materialize(store, stub):
     Store(store).materialize(stub, [file.path for file in files])
     return 0
 
-uid, gid, groups, umask = json.loads(sys.argv[3])
-if os.geteuid() == 0:
-    os.setgroups(groups)
-    os.setgid(gid)
-    os.setuid(uid)
-os.umask(umask)
-answers = []
-for command in json.loads(sys.argv[1]):
+def become(uid, gid, groups, umask):
+    if os.geteuid() == 0:
+        os.setgroups(groups)
+        os.setgid(gid)
+        os.setuid(uid)
+    os.umask(umask)
+
+def answer(command):
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = materialize(*command[1:]) if command[0] == "materialize" else run(command)
-    answers.append([code, *(text.buffer.getvalue().decode() for text in (out, err))])
-print(json.dumps(answers))
+    return [code, *(text.buffer.getvalue().decode() for text in (out, err))]
+
+for line in sys.stdin:
+    user, environment, commands = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.environ.clear()
+        os.environ.update(environment)
+        tempfile.tempdir = None  # where temporary files go is for the environment to say
+        become(*user)
+        print(json.dumps([answer(command) for command in commands]), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        print("null", flush=True)
 """
 
 
@@ -82,21 +94,30 @@ def imported() -> list[str]:
     return sorted(name for name in names if name.split(".")[0] not in ("rich", "requests"))
 
 
+@functools.cache
+def _forking() -> subprocess.Popen[str]:
+    """The process that forks. It ends with the one that runs the tests."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(imported())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+
+
 def as_user(user: User, *commands: tuple[Any, ...]) -> list[Answer]:
     """Run commands, one after the other, in one process of a user's.
 
     `materialize STORE STUB` is none of the command line's: it is what `Model.path` does.
     """
     lines = [[str(argument) for argument in command] for command in commands]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(json.dumps, (lines, imported(), user))],
-        capture_output=True,
-        timeout=60,
-        check=False,
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    answers = [Answer(*answer) for answer in json.loads(done.stdout.splitlines()[-1])]
+    process = _forking()
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(json.dumps([user, dict(os.environ), lines]) + "\n")
+    process.stdin.flush()
+    answers = [Answer(*answer) for answer in json.loads(process.stdout.readline())]
     assert not [answer for answer in answers if "Traceback" in answer.err]
     assert not [answer for answer in answers if "itself failed" in answer.out + answer.err]
     return answers

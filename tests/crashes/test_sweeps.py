@@ -15,8 +15,8 @@ from tests.crashes.sweeps import Setting, set_up, sweep
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 
-STEP = 9
-"""Every so many positions; for a command that makes forty calls, five of them."""
+STEP = 16
+"""Every so many positions; for a command that makes forty calls, three of them."""
 
 
 @pytest.fixture(scope="module")

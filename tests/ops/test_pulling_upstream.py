@@ -23,6 +23,7 @@ from zoostore.errors import (
     UnknownStub,
 )
 from zoostore.ops.pull import plan_pull
+from zoostore.store.objectstore import ObjectStore
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, LayOut
@@ -76,7 +77,7 @@ def test_what_was_looked_at_once_is_known_from_then_on(
     store.pull(STUB)
     hub.commit("org/name", {**FILES, "other.safetensors": WEIGHTS[1:] + b"x"})
     read: list[object] = []
-    monkeypatch.setattr("zoostore.ops.from_upstream._digests", lambda *args: read.append(args))
+    monkeypatch.setattr(ObjectStore, "digests_of", lambda _, oid, __: read.append(oid))
 
     assert store.pull(STUB).downloaded_files == 1
     assert not read

@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import struct
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +18,8 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")
 
-from zoostore.zoo.training import BuiltModel, build_models  # noqa: E402
+from zoostore import Store  # noqa: E402
+from zoostore.zoo.training import BuiltModel  # noqa: E402
 from zoostore.zoo.training.data import Examples, load_breast_cancer, load_digits  # noqa: E402
 from zoostore.zoo.training.fixed import Fixed, exp, matmul, snap  # noqa: E402
 
@@ -68,18 +66,25 @@ OUTPUT_TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the models under test are built."""
-    return tmp_path_factory.mktemp("zoo")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BuiltModel]:
+    """All models by stub: those in the package, which a build gives (test_builtin_zoo.py)."""
+    root = tmp_path_factory.mktemp("zoo")
+    store = Store(root / "store", offline=True)
+    return {stub: _packaged(store, stub, root / str(n)) for n, stub in enumerate(STUBS)}
 
 
-@pytest.fixture(scope="module")
-def models(root: Path) -> dict[str, BuiltModel]:
-    """All models by stub, built once for this file (a few seconds)."""
-    return {model.stub: model for model in build_models(root)}
+def _packaged(store: Store, stub: str, directory: Path) -> BuiltModel:
+    store.pull(stub)
+    snapshot = store.snapshot(stub).snapshot
+    for file in store.files(stub):
+        path = directory / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with store.open_file(stub, file.path) as content:
+            path.write_bytes(content.read())
+    return BuiltModel(stub, directory, snapshot.message, dict(snapshot.metadata))
 
 
-def test_builds_five_models_in_two_domains(models: dict[str, BuiltModel]) -> None:
+def test_there_are_five_models_in_two_domains(models: dict[str, BuiltModel]) -> None:
     assert list(models) == STUBS
 
 
@@ -255,33 +260,6 @@ def test_configs_agree_with_the_files_beside_them(models: dict[str, BuiltModel],
 def test_all_models_together_are_small(models: dict[str, BuiltModel]) -> None:
     contents = {content for model in models.values() for content in _contents(model)}
     assert sum(map(len, contents)) < SIZE_LIMIT
-
-
-@pytest.mark.slow
-def test_a_second_build_elsewhere_gives_the_same_bytes(
-    models: dict[str, BuiltModel], root: Path, tmp_path: Path
-) -> None:
-    """Another process with another BLAS kernel, thread count and hash seed."""
-    program = (
-        "import sys, pathlib; from zoostore.zoo.training import build_models; "
-        "build_models(pathlib.Path(sys.argv[1]))"
-    )
-    unlike_here = {
-        "OPENBLAS_CORETYPE": "Prescott",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONHASHSEED": "7",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "again")],
-        env={**os.environ, **unlike_here},
-        check=True,
-    )
-    first, second = _files(root), _files(tmp_path / "again")
-    assert len(first) == sum(len(_contents(model)) for model in models.values())
-    assert first.keys() == second.keys()
-    assert [path for path in first if first[path] != second[path]] == []
 
 
 def test_a_product_on_a_grid_is_exact() -> None:
