@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
         _give_up_stdout()
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
-        message = "Interrupted. The store is as it was, and what had fully arrived is kept."
+        message = "Interrupted. Nothing is half done, and what had fully arrived is kept."
         return _fail(settings, "interrupted", message, "Run the command again.", _INTERRUPTED)
     except click.ClickException as error:
         return _fail_usage(settings, error)

@@ -89,7 +89,7 @@ EXIT_CODES: Mapping[int, str] = {
     6: "There is no such model, revision, path, remote or checkout.",
     10: "There is no store at this place.",
     11: "Another process holds what is needed. It is named.",
-    130: "Interrupted (Ctrl-C). The store is as it was, and what had fully arrived is kept.",
+    130: "Interrupted (Ctrl-C). Nothing is half done, and what had fully arrived is kept.",
     141: "Whoever read the output closed it (as `head` does).",
 }
 
