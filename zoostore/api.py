@@ -833,11 +833,12 @@ class Store:
         return self._objects
 
     def _objects_of(self, names: Names, config: Config) -> ObjectStore:
-        from zoostore.store.front import FrontStore
-        from zoostore.store.objectstore import ObjectStore
-
         if not config.alternates:
+            from zoostore.store.objectstore import ObjectStore
+
             return ObjectStore(names, large_object=config.large_object)
+        from zoostore.store.front import FrontStore
+
         return FrontStore(names, self._opened_alternates, large_object=config.large_object)
 
     def _opened_alternates(self) -> list[Alternate]:

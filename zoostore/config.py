@@ -11,26 +11,25 @@ url = "https://…"         # or the path of a directory
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from zoostore.errors import InvalidConfig, InvalidName, UnknownRemote
 from zoostore.files.links import AUTO, LINK_MODES
 from zoostore.files.staging import replace_durably
 from zoostore.store.objectstore import LARGE_OBJECT
-from zoostore.store.packs import MAX_PACKED_BYTES
 
 RESERVED_NAMES = ("builtin", "environment")
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What config.toml says; its keys are explained above."""
 
     large_object: int = LARGE_OBJECT
     link: str = AUTO
     alternates: Sequence[str] = ()
-    remotes: Mapping[str, str] = field(default_factory=dict)
+    remotes: Mapping[str, str] = MappingProxyType({})
 
 
 def read_config(path: Path) -> Config:
@@ -61,6 +60,8 @@ def read_config(path: Path) -> Config:
 
 
 def _check(path: Path, config: Config, unknown: object) -> None:
+    from zoostore.store.packs import MAX_PACKED_BYTES
+
     problem = ""
     if unknown:
         problem = f"{', '.join(map(str, unknown))!r} is no setting"  # type: ignore[call-overload]

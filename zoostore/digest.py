@@ -8,7 +8,7 @@ can be made that has the id of a tree. What others call a content by is a digest
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, Self
 
@@ -21,6 +21,7 @@ OID_HEX = 2 * OID_BYTES
 CHUNK = 1 << 20
 """How many bytes are read, hashed and written at a time."""
 
+_PARALLEL_CHUNK = 4 << 20
 _PARALLEL_FROM = 1 << 20
 """Below this, handing work to a second thread costs more than it saves."""
 
@@ -219,13 +220,25 @@ def hash_descriptor(descriptor: int) -> tuple[Oid, int]:
 
     The file position is not used and not moved.
     """
-    size = os.fstat(descriptor).st_size
-    hasher = Hasher(parallel=size >= _PARALLEL_FROM)
-    buffer = bytearray(min(max(size, 1), CHUNK))
-    view = memoryview(buffer)
-    while count := _read_at(descriptor, view, hasher.size):
-        hasher.update(view[:count])
+    hasher = Hasher(parallel=os.fstat(descriptor).st_size >= _PARALLEL_FROM)
+    for piece in pieces_of(descriptor):
+        hasher.update(piece)
     return hasher.oid(), hasher.size
+
+
+def pieces_of(descriptor: int) -> Iterator[memoryview]:
+    """What an open file holds, from its start. A piece is good until the next is asked for.
+
+    The file position is not used and not moved.
+    """
+    # Into the same memory again and again; small enough to be still in a cache when it is hashed,
+    # and large enough to be worth sharing out among threads.
+    size = os.fstat(descriptor).st_size
+    view = memoryview(bytearray(min(max(size, 1), _PARALLEL_CHUNK)))
+    offset = 0
+    while count := _read_at(descriptor, view, offset):
+        yield view[:count]
+        offset += count
 
 
 def digest_descriptor(
@@ -243,12 +256,10 @@ def digest_descriptor(
         threads: how many BLAKE3 may use; 0: as many as are worth it.
         advance: is told how many more bytes were read.
     """
-    size = os.fstat(descriptor).st_size
-    hasher = DigestHasher(algorithms, size, threads)
-    view = memoryview(bytearray(min(max(size, 1), CHUNK)))
-    while count := _read_at(descriptor, view, hasher.size):
-        hasher.update(view[:count])
-        advance(count)
+    hasher = DigestHasher(algorithms, os.fstat(descriptor).st_size, threads)
+    for piece in pieces_of(descriptor):
+        hasher.update(piece)
+        advance(len(piece))
     return hasher.digests()
 
 

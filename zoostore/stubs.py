@@ -65,11 +65,13 @@ _FULL = re.compile(
     rf"/(?P<sparse_tag>{_TAG})"
 )
 _SHORT = re.compile(_TAG)
-_HUB = re.compile(rf"(?:datasets/)?(?:{_TAG}/)?{_TAG}")
-_OLLAMA = re.compile(rf"(?:(?:{_TAG}(?::[0-9]{{1,5}})?/)?{_TAG}/)?{_TAG}(?P<tag>:{_TAG})?")
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(?:~[0-9]{1,6})?|~[0-9]{1,6}")
-_TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
-_HEX = re.compile(r"[0-9a-f]{64}")
+
+# Compiled when one is first needed, for most commands need none.
+_HUB = rf"(?:datasets/)?(?:{_TAG}/)?{_TAG}"
+_OLLAMA = rf"(?:(?:{_TAG}(?::[0-9]{{1,5}})?/)?{_TAG}/)?{_TAG}(?P<tag>:{_TAG})?"
+_REVISION = r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(?:~[0-9]{1,6})?|~[0-9]{1,6}"
+_TAG_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}"
+_HEX = r"[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def parse_stub(text: str) -> Stub:
             "dataset/sparse_tag, a short zoo: name, hf:org/name, or ollama:model:tag.",
             stub=text,
         )
-    if has_revision and not _REVISION.fullmatch(revision):
+    if has_revision and not re.fullmatch(_REVISION, revision):
         raise InvalidStub(f"{revision!r} in {text!r} cannot be a revision.", stub=text)
     selectors = _parse_selectors(text, query) if has_query else {}
     return Stub(canonical, revision, MappingProxyType(selectors))
@@ -162,9 +164,9 @@ def _canonical_name(name: str) -> str | None:
     if not colon:
         scheme, rest = "zoo", name
     if scheme == "hf":
-        return f"hf:{rest}" if _HUB.fullmatch(rest) else None
+        return f"hf:{rest}" if re.fullmatch(_HUB, rest) else None
     if scheme == OLLAMA:
-        match = _OLLAMA.fullmatch(rest)
+        match = re.fullmatch(_OLLAMA, rest)
         return f"ollama:{rest}{'' if match['tag'] else ':latest'}" if match else None
     if scheme == "zoo" and (_FULL.fullmatch(rest) or _SHORT.fullmatch(rest)):
         return f"zoo:{rest}"
@@ -216,7 +218,7 @@ def only_match(stub: Stub, names: Iterable[str]) -> str | None:
 
 def is_tag_name(name: str) -> bool:
     """Whether a tag can be called so."""
-    return _TAG_NAME.fullmatch(name) is not None and not _HEX.fullmatch(name)
+    return re.fullmatch(_TAG_NAME, name) is not None and not re.fullmatch(_HEX, name)
 
 
 def check_tag_name(name: str) -> None:

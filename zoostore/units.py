@@ -9,7 +9,7 @@ from zoostore.errors import UsageError
 
 _KILO = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)b?"
 _SPANS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -50,7 +50,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: it is no size.
     """
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     if found is None:
         raise UsageError(f"{text!r} is no size; write 500000, 20GB or 1.5GiB.")
     number, power, binary = found.groups()

@@ -217,7 +217,7 @@ def test_work_that_fails_ends_before_the_error_is_told(
     def fail(*_: object) -> None:
         raise OSError(5, "the disk is on fire")
 
-    monkeypatch.setattr("zoostore.ops.laying.Layer.lay", fail)
+    monkeypatch.setattr("zoostore.ops.laying.Layer.lay_all", fail)
 
     ran = cli("--progress", "json", "checkout", "zoo:one", scene.work.parent / "new")
 

@@ -1,6 +1,6 @@
 """Commands that are cut off, and calls that fail, at some of all positions.
 
-At every position, and in every way, it is `python -m tests.crashes`, which takes a quarter of an hour.
+At every position, and in every way, it is `python -m tests.crashes`: a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -546,7 +546,7 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
         rewritten(path)
         return copy_aside(path, *rest)
 
-    monkeypatch.setattr("zoostore.store.batch.copy_aside", copy_later)
+    monkeypatch.setattr("zoostore.files.copying.copy_aside", copy_later)
 
     with pytest.raises(FileChanged):
         store.add(directory, STUB)

@@ -367,7 +367,7 @@ def test_a_large_file_that_changes_between_its_hash_and_its_copy_is_not_added(
         change(path)
         return copy_aside(path, file, staging)
 
-    monkeypatch.setattr(batch_module, "copy_aside", copy)
+    monkeypatch.setattr("zoostore.files.copying.copy_aside", copy)
 
     with Batch(store) as batch, pytest.raises(FileChanged):
         batch.add_file(path, stamp(path), ignore)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from zoostore.digest import CHUNK, HashingWriter, Oid, hash_descriptor
+from zoostore.digest import HashingWriter, Oid, hash_descriptor, pieces_of
 from zoostore.files.links import hardlink, is_unavailable, reflink
 from zoostore.files.staging import Staging
 
@@ -51,8 +51,8 @@ def copy_aside(path: Path, file: BinaryIO, staging: Staging) -> tuple[Path, Oid]
         with open(clone, "rb") as cloned:
             return clone, hash_descriptor(cloned.fileno())[0]
     with staging.new_file() as (target, staged):
-        out = HashingWriter(target)
-        file.seek(0)
-        while chunk := file.read(CHUNK):
-            out.write(chunk)
+        size = os.fstat(file.fileno()).st_size
+        out = HashingWriter(target, expect_size=size)
+        for piece in pieces_of(file.fileno()):
+            out.write(piece)
     return staged, out.oid()

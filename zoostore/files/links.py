@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +73,9 @@ def copy(source: Path, target: Path, permissions: int) -> None:
     """Make `target` a file of its own with the bytes of `source`."""
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
     os.close(descriptor)
+    # Imported here: it loads three compressors.
+    import shutil
+
     shutil.copyfile(source, target)
 
 

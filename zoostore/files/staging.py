@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from zoostore.digest import CHUNK
 from zoostore.files.sharing import make_folder, share
+from zoostore.files.steady import create_steadily
 
 READ_ONLY = 0o444
 
@@ -80,7 +80,7 @@ class Staging:
         """A new file, open for writing. On an error it is removed."""
         path = self.new_path()
         try:
-            with open(path, "xb", buffering=CHUNK) as file:
+            with create_steadily(path) as file:
                 yield file, path
         except BaseException:
             path.unlink(missing_ok=True)

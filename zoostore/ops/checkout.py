@@ -237,13 +237,7 @@ def _create(
     try:
         staged = staging.new_path()
         staged.mkdir()
-        laid = {}
-        for path, entry in todo.write.items():
-            target = f"{staged}/{path}"
-            layer.make_folder(_folder_of(entry, target))
-            if entry.kind is not Kind.DIRECTORY:
-                layer.lay(entry, target, staged, alone=path in alone)
-            laid[path] = laid_at(entry, target)
+        laid = layer.lay_all(todo.write, staged, alone)
         record(WorkingDirectory(staged), {**todo.left_out, **laid})
         os.rename(staged, directory)
     finally:

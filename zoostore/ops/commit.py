@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -166,5 +165,5 @@ def _follow(
         if found.path in listing
     }
     paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
-    follow = replace(state, stub=recorded.stub, snapshot=str(recorded.snapshot))
+    follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
     working.record(follow, dict(sorted(paths.items())))

@@ -125,12 +125,11 @@ def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
     """
     wanted = {entry.oid: entry.size for entry in entries.values() if entry.kind.is_file}
     here = store.those_here(wanted.keys())
-    sizes = store.sizes_of_blobs(here)
     missing = {}
     for oid, size in wanted.items():
         if oid not in here:
             missing[oid] = size
-        elif (found := sizes[oid]) != size:
+        elif (found := here[oid]) != size:
             raise MalformedObject(
                 f"A tree says that {oid} is a file of {size} bytes, and it is "
                 f"{'no file' if found is None else f'one of {found}'}. Nothing was taken from it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import Ambiguous, UnknownRevision, UnknownStub
@@ -22,8 +22,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The snapshot that a stub means here.
 
     Attributes:

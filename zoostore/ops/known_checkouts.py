@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import NotACheckout, ZooError
@@ -22,8 +22,7 @@ from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCheckout:
+class KnownCheckout(NamedTuple):
     """A directory that a snapshot was laid out in.
 
     Attributes:

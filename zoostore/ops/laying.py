@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from zoostore.errors import LinkModeUnavailable
@@ -21,6 +21,7 @@ from zoostore.files.links import (
     is_unavailable,
 )
 from zoostore.files.scan import found_at
+from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.onnx_data import external_data
@@ -29,6 +30,10 @@ from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
 _ONNX = ".onnx"
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_GROUP_FILES = 256
+_GROUP_BYTES = 4 << 20
+
 _SOMEBODYS = stat.S_IXUSR | stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 """Permissions that no object of the store's own has."""
 
@@ -80,13 +85,45 @@ class Layer:
             self._progress.advance(entry.size)
             return
         content = self._store.content(entry.oid)
-        permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
         if isinstance(content, bytes):
-            _write(target, content, permissions)
+            _write(target, content, _permissions(entry))
             self.linked[COPY] += 1
         else:
-            self._link(content, Path(target), permissions, stage, alone=alone)
+            self._link(content, Path(target), _permissions(entry), stage, alone=alone)
         self._progress.advance(entry.size)
+
+    def lay_all(self, entries: Listing, root: Path, alone: Set[str]) -> dict[str, Tracked]:
+        """Lay a whole listing out in an empty folder; the records of its paths, in its order.
+
+        Args:
+            alone: the paths at which to make files that nothing else is a name of.
+
+        Raises: what `lay` raises.
+        """
+        laid: dict[str, Tracked] = {}
+        above = ""
+        for group in _groups(entries):
+            contents = self._store.contents([e.oid for e in group.values() if e.kind.is_file])
+            for path, entry in group.items():
+                target = f"{root}/{path}"
+                folder = target if entry.kind is Kind.DIRECTORY else target[: target.rindex("/")]
+                if folder != above:
+                    self.make_folder(folder)
+                    above = folder
+                content = next(contents) if entry.kind.is_file else None
+                if isinstance(content, bytes):
+                    status = _write(target, content, _permissions(entry))
+                    laid[path] = laid_out(entry, Stamp.of(status))
+                    self.linked[COPY] += 1
+                    continue
+                if content is not None:
+                    is_alone = path in alone
+                    self._link(content, Path(target), _permissions(entry), root, alone=is_alone)
+                elif entry.kind is Kind.LINK:
+                    os.symlink(entry.target, target)
+                laid[path] = laid_at(entry, target)
+            self._progress.advance(sum(entry.size for entry in group.values()))
+        return laid
 
     def _link(
         self, source: Path, target: Path, permissions: int, stage: Path, *, alone: bool
@@ -167,12 +204,30 @@ def laid_at(entry: Entry, target: str) -> Tracked:
     return laid_out(entry, found_at("", status).lasting_stamp)
 
 
-def _write(target: str, data: bytes, permissions: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(target, flags, permissions)
+def _permissions(entry: Entry) -> int:
+    return 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
+
+
+def _groups(entries: Listing) -> Iterator[dict[str, Entry]]:
+    """A listing in groups, so that what is to be known of each is asked for together."""
+    group: dict[str, Entry] = {}
+    size = 0
+    for path, entry in entries.items():
+        group[path] = entry
+        size += entry.size
+        if len(group) >= _GROUP_FILES or size >= _GROUP_BYTES:
+            yield group
+            group, size = {}, 0
+    if group:
+        yield group
+
+
+def _write(target: str, data: bytes, permissions: int) -> os.stat_result:
+    """Make a file where nothing stands; its status."""
+    descriptor = os.open(target, _WRITE_FLAGS, permissions)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        while data:
+            data = data[os.write(descriptor, data) :]
+        return os.fstat(descriptor)
     finally:
         os.close(descriptor)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
@@ -16,8 +17,7 @@ from zoostore.store.records import ObjectKind, RefChange
 from zoostore.stubs import parse_stub
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """What a person says of a snapshot.
 
     Attributes:
@@ -28,11 +28,10 @@ class Note:
 
     time: int
     message: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A snapshot after `add` or `commit`.
 
     Attributes:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent
-from zoostore.ops.history import follows
 from zoostore.ops.working import CheckoutState, Committing, WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
@@ -23,10 +21,12 @@ def resume(store: ObjectStore, working: WorkingDirectory) -> None:
         return
     state = working.state()
     if _was_recorded(store, state, committing):
-        working.follow(replace(state, stub=committing.stub, snapshot=committing.snapshot))
+        working.follow(state._replace(stub=committing.stub, snapshot=committing.snapshot))
 
 
 def _was_recorded(store: ObjectStore, state: CheckoutState, committing: Committing) -> bool:
+    from zoostore.ops.history import follows
+
     ref = store.names.ref(committing.stub)
     snapshot = Oid.parse(committing.snapshot)
     try:

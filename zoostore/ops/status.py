@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import UnreadableFile
-from zoostore.files.globs import selector
 from zoostore.files.scan import Found, found_at, scan
-from zoostore.objects.listing import flatten
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
 from zoostore.ops.resuming import resume
@@ -21,8 +19,7 @@ from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """How a checkout differs from its snapshot; paths in the order of a walk.
 
     Attributes:
@@ -43,8 +40,7 @@ class Status:
         return not (self.modified or self.deleted or self.untracked)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A checkout held against what was laid out in it.
 
     Attributes:
@@ -134,6 +130,9 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     tracking = working.tracking(state.snapshot)
     if tracking is not None:
         return tracking
+    from zoostore.files.globs import selector
+    from zoostore.objects.listing import flatten
+
     listing = flatten(store.tree, store.snapshot(Oid.parse(state.snapshot)).tree)
     is_chosen = selector(state.include, state.exclude)
     return Tracking(

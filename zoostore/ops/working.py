@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ FORMAT = 1
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, RecursionError, ZooError)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutState:
+class CheckoutState(NamedTuple):
     """Which snapshot a working directory was laid out from.
 
     Attributes:
@@ -131,7 +129,7 @@ class WorkingDirectory:
 
     def follow(self, state: CheckoutState) -> None:
         """Remember a snapshot; what was laid out of it is found by reading all files."""
-        value = {"format": FORMAT, **asdict(state)}
+        value = {"format": FORMAT, **state._asdict()}
         replace_durably(self._state, json.dumps(value, sort_keys=True, indent=1).encode())
         self._committing.unlink(missing_ok=True)
 

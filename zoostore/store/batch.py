@@ -12,21 +12,21 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
-from zoostore.digest import CHUNK, Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
+from zoostore.digest import Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, SweptAway, UnreadableFile, WrongContent
-from zoostore.files.copying import copy_aside
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
-from zoostore.objects.aliases import ALGORITHM_CODES, Aliases, aliases_oid, encode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackWriter
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord, RefChange
-from zoostore.store.sweeping import require_kept
+
+# What writes is imported where something is to be written: most often all is here already.
+if TYPE_CHECKING:
+    from zoostore.store.packs import PackWriter
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
@@ -159,7 +159,7 @@ class Batch:
         unknown = {oid: data for oid, data in objects if oid not in waiting}
         known = self._staged.keys() | self._arrivals.loose.keys()
         here = self._store.those_here(unknown.keys() - known)
-        self._relied |= here
+        self._relied.update(here)
         new = {oid: data for oid, data in unknown.items() if oid not in known and oid not in here}
         if new:
             self._pack_up(kind, new.items())
@@ -216,6 +216,8 @@ class Batch:
             origin: who calls them so.
             digests: computed from the contents that have these oids. What is known is left out.
         """
+        from zoostore.objects.aliases import ALGORITHM_CODES
+
         given = {(oid, digest) for oid, known in digests.items() for digest in known}
         wanted = {(oid, digest) for oid, digest in given if digest.algorithm in ALGORITHM_CODES}
         new = self._store.names.view(
@@ -233,6 +235,8 @@ class Batch:
         oid, size = hash_descriptor(file.fileno())
         if self.has(oid):
             return Added(oid, size, is_new=False)
+        from zoostore.files.copying import copy_aside
+
         staged, copied = copy_aside(path, file, self.staging)
         if copied != oid:
             staged.unlink()
@@ -251,8 +255,11 @@ class Batch:
 
     def _open_pack(self) -> _PackInProgress:
         if self._pack is None:
+            from zoostore.files.steady import create_steadily
+            from zoostore.store.packs import PackWriter
+
             path = self.staging.new_path()
-            file = open(path, "xb", buffering=CHUNK)  # noqa: SIM115 - closed by __exit__
+            file = create_steadily(path)
             self._pack = _PackInProgress(path, file, PackWriter(file))
         return self._pack
 
@@ -300,6 +307,8 @@ class Batch:
     def _index_and_check(self, index: Writer) -> None:
         self._index_arrivals(index)
         if index.sweep_mark() != self._since:
+            from zoostore.store.sweeping import require_kept
+
             relied = [oid for oid in self._relied if not self._store.lent(oid)]
             require_kept(index, self._store.layout, relied)
 
@@ -331,6 +340,10 @@ class Batch:
 
     def _pack_aliases(self) -> set[tuple[Oid, Digest]]:
         waiting, self._aliases = self._aliases, {}
+        if not waiting:
+            return set()
+        from zoostore.objects.aliases import Aliases, aliases_oid, encode_aliases
+
         for origin, known in sorted(waiting.items()):
             data = encode_aliases(Aliases(origin, frozenset(known)))
             self._pack_up(ObjectKind.ALIASES, [(aliases_oid(data), data)])

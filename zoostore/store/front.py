@@ -69,10 +69,10 @@ class FrontStore(ObjectStore):
     def has(self, oid: Oid) -> bool:
         return super().has(oid) or self.lent(oid)
 
-    def those_here(self, oids: Collection[Oid]) -> set[Oid]:
+    def those_here(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
         here = super().those_here(oids)
         for store in self._behind() if len(here) < len(set(oids)) else ():
-            here |= store.those_here(set(oids) - here)
+            here |= store.those_here(set(oids) - here.keys())
         return here
 
     def find(self, digest: Digest) -> Oid | None:
@@ -89,15 +89,11 @@ class FrontStore(ObjectStore):
                 known += [oid for oid in oids if oid not in known]
         return found
 
-    def sizes_of_blobs(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
-        sizes = super().sizes_of_blobs(oids)
-        for store in self._behind() if None in sizes.values() else ():
-            unknown = [oid for oid, size in sizes.items() if size is None]
-            sizes |= store.sizes_of_blobs(unknown)
-        return sizes
-
     def size_of_blob(self, oid: Oid) -> int | None:
-        return self.sizes_of_blobs([oid])[oid]
+        size = super().size_of_blob(oid)
+        for store in self._behind() if size is None else ():
+            size = store.size_of_blob(oid) if size is None else size
+        return size
 
     def snapshots_from(self, prefix: str) -> list[Oid]:
         found = dict.fromkeys(super().snapshots_from(prefix))
@@ -115,6 +111,9 @@ class FrontStore(ObjectStore):
 
     def content(self, oid: Oid) -> Path | bytes:
         return self._first(oid, lambda store: ObjectStore.content(store, oid))
+
+    def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
+        return map(self.content, oids)
 
     def loose_path(self, oid: Oid) -> Path | None:
         return self._first(oid, lambda store: ObjectStore.loose_path(store, oid))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from zoostore.digest import Oid, hash_descriptor
+from zoostore.digest import Oid
 from zoostore.errors import DamagedContent
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging, fsync_directory, random_name, replace_durably
@@ -31,22 +31,6 @@ def write_aside(layout: Layout, name: str, data: bytes) -> None:
     """Keep the content of an object in the quarantine folder."""
     make_folder(layout.quarantine)
     replace_durably(layout.quarantine / f"{name}.{random_name(4)}", data)
-
-
-def intact_record(layout: Layout, record: PackRecord) -> PackRecord | None:
-    """What to know of a pack whose file is intact; None if it is not, or gone.
-
-    The stamp is believed; where it is another, the whole file is read.
-    """
-    try:
-        with PackReader(layout.pack(record.name)) as pack:
-            seen = PackRecord.of(record.name, pack.status())
-            if seen == record:
-                return record
-            pack.table()
-            return seen if hash_descriptor(pack.fileno())[0] == record.name else None
-    except (FileNotFoundError, DamagedContent):
-        return None
 
 
 def mend_pack(names: Names, number: int) -> None:

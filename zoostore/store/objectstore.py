@@ -5,29 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from zoostore.digest import BLAKE3, CHUNK, Digest, DigestHasher, Oid, hash_descriptor
 from zoostore.errors import DamagedContent, MissingObject
-from zoostore.files.claim import remove_abandoned_claims
 from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.store.causes import SAID, UNKNOWN
-from zoostore.store.derive import index_packs
 from zoostore.store.index import Reader, Writer
-from zoostore.store.mending import (
-    index_copies,
-    intact_record,
-    mend_pack,
-    read_copy,
-    set_aside,
-)
 from zoostore.store.names import Names
-from zoostore.store.packs import PackReader, check_object
 from zoostore.store.records import Location, ObjectKind, PackRecord
+
+# What reads packs and mends is imported where it is used: looking for an object needs neither.
+if TYPE_CHECKING:
+    from zoostore.store.packs import PackReader
 
 LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
@@ -61,6 +55,8 @@ class ObjectStore:
 
     def staging(self) -> Staging:
         """A new folder for writes in progress, on the store's file system."""
+        from zoostore.files.claim import remove_abandoned_claims
+
         self.names.require_writable()
         remove_abandoned_claims(self.layout.tmp)
         return Staging(self.layout.tmp)
@@ -75,6 +71,8 @@ class ObjectStore:
 
         An intact copy in a pack takes its place, if there is one.
         """
+        from zoostore.store.mending import index_copies, set_aside
+
         self.names.require_writable()
         try:
             aside = set_aside(self.layout, self.layout.loose(oid), str(oid))
@@ -131,15 +129,17 @@ class ObjectStore:
         except DamagedContent:
             return False
 
-    def those_here(self, oids: Collection[Oid]) -> set[Oid]:
-        """Of some objects, those that `has` says are here."""
+    def those_here(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
+        """Of some objects, those that `has` says are here, with what `size_of_blob` says."""
         places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
         for number in {place.pack for place in places.values() if place and not place.is_loose}:
             self._pack_is_intact(number)
-        here = {oid for oid, place in places.items() if place and place.pack in self._intact_packs}
-        for oid in places.keys() - here:
-            if (places[oid] is not None or self.layout.has_loose(oid)) and self.has(oid):
-                here.add(oid)
+        here = {}
+        for oid, place in places.items():
+            if place is not None and place.pack in self._intact_packs:
+                here[oid] = _blob_size(place)
+            elif (place is not None or self.layout.has_loose(oid)) and self.has(oid):
+                here[oid] = _blob_size(self.location(oid))
         return here
 
     def find(self, digest: Digest) -> Oid | None:
@@ -162,18 +162,9 @@ class ObjectStore:
 
         return self.names.view(read)
 
-    def sizes_of_blobs(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
-        """What `size_of_blob` says of many."""
-        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
-        return {
-            oid: place.size if place and place.kind is ObjectKind.BLOB else None
-            for oid, place in places.items()
-        }
-
     def size_of_blob(self, oid: Oid) -> int | None:
         """A blob's size in bytes; None if it is not here, or another kind of object."""
-        location = self.location(oid)
-        return location.size if location and location.kind is ObjectKind.BLOB else None
+        return _blob_size(self.location(oid))
 
     def snapshots_from(self, prefix: str) -> list[Oid]:
         """The snapshots whose ids begin with these hex digits."""
@@ -198,6 +189,8 @@ class ObjectStore:
     def _require(self, oid: Oid) -> Location:
         location = self._intact_location(oid)
         if location is None and self._mends:
+            from zoostore.store.derive import index_packs
+
             # Another machine, or a process that was killed, may have packed it.
             self.names.update(lambda index: index_packs(index, self.layout))
             location = self._intact_location(oid)
@@ -233,6 +226,18 @@ class ObjectStore:
         """A blob's file, if it is loose, or its bytes. Raises what `read` raises."""
         location = self._require_kind(oid, ObjectKind.BLOB)
         return self.layout.loose(oid) if location.is_loose else self._read_packed(oid, location)
+
+    def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
+        """What `content` says of many, in their order. Raises what `read` raises."""
+        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
+        for oid in oids:
+            place = places[oid]
+            if place is None or place.is_loose or place.kind is not ObjectKind.BLOB:
+                yield self.content(oid)
+            elif self._pack_is_intact(place.pack):
+                yield self._read_packed(oid, place)
+            else:
+                yield self.content(oid)
 
     def digests_of(self, oid: Oid, algorithms: Iterable[str]) -> frozenset[Digest]:
         """A blob's digests, from its content; none if that is not what its oid says.
@@ -333,8 +338,10 @@ class ObjectStore:
         """
         if number in self._intact_packs:
             return True
+        from zoostore.store.packs import intact_record
+
         record = self.names.view(lambda index: index.pack(number))
-        seen = intact_record(self.layout, record) if record else None
+        seen = intact_record(self.layout.pack(record.name), record) if record else None
         if seen is None and self._mends:
             self._set_pack_aside(number)
             return False
@@ -352,10 +359,14 @@ class ObjectStore:
                 raise
             # gc has just packed it anew
             return self._read_packed(oid, copy, again=False)
+        from zoostore.store.packs import check_object
+
         data = pack.read(location.offset, location.stored)
         try:
             check_object(oid, location.kind, data, str(pack.path))
         except DamagedContent:
+            from zoostore.store.mending import read_copy
+
             if not self._mends and (found := read_copy(self.layout, oid)) is not None:
                 return found
             if not (self._mends and again):
@@ -369,6 +380,8 @@ class ObjectStore:
 
     def _pack(self, oid: Oid, number: int) -> PackReader:
         if number not in self._packs:
+            from zoostore.store.packs import PackReader
+
             record = self.names.view(lambda index: index.pack(number))
             try:
                 if record is None:
@@ -381,6 +394,8 @@ class ObjectStore:
         return self._packs[number]
 
     def _set_pack_aside(self, number: int) -> None:
+        from zoostore.store.mending import mend_pack
+
         self._packs.pop(number, None)
         self._intact_packs.discard(number)
         mend_pack(self.names, number)
@@ -390,3 +405,7 @@ class ObjectStore:
         if self._mends and not self.names.index_is_read_only:
             with contextlib.suppress(OSError):
                 self.names.update(change)
+
+
+def _blob_size(location: Location | None) -> int | None:
+    return location.size if location and location.kind is ObjectKind.BLOB else None

@@ -20,12 +20,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
-from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
+from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
 from zoostore.objects.aliases import aliases_oid
 from zoostore.objects.snapshot import snapshot_oid
 from zoostore.objects.tree import tree_oid
-from zoostore.store.records import ObjectKind, Packed
+from zoostore.store.records import ObjectKind, Packed, PackRecord
 
 MAGIC = b"zpack1\n\0"
 END = b"zpackend"
@@ -289,3 +289,19 @@ class PackReader:
         except ZooError:
             return False
         return True
+
+
+def intact_record(path: Path, record: PackRecord) -> PackRecord | None:
+    """What to know of a pack whose file is intact; None if it is not, or gone.
+
+    The stamp is believed; where it is another, the whole file is read.
+    """
+    try:
+        with PackReader(path) as pack:
+            seen = PackRecord.of(record.name, pack.status())
+            if seen == record:
+                return record
+            pack.table()
+            return seen if hash_descriptor(pack.fileno())[0] == record.name else None
+    except (FileNotFoundError, DamagedContent):
+        return None

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 
 from zoostore.digest import Digest, DigestHasher
+from zoostore.files.steady import begin_writing_out
 from zoostore.transport.journal import GRAIN
 from zoostore.transport.partial import Partial
 from zoostore.transport.patience import Stopped
@@ -91,6 +92,4 @@ class Frontier(threading.Thread):
 
     def _write_out(self, start: int) -> None:
         """Have the disk begin to write, for the file is to be made durable when it is whole."""
-        if hasattr(os, "posix_fadvise"):
-            advice = os.POSIX_FADV_DONTNEED
-            os.posix_fadvise(self._partial.descriptor, start, _WRITE_OUT_BYTES, advice)
+        begin_writing_out(self._partial.descriptor, start, _WRITE_OUT_BYTES)

@@ -15,6 +15,7 @@ from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import StoreBusy
 from zoostore.files.claim import claim
 from zoostore.files.staging import Staging
+from zoostore.files.steady import WRITE
 from zoostore.transport.journal import (
     GRAIN,
     JOURNAL,
@@ -134,7 +135,7 @@ class Partial:
 
     def write(self, offset: int, data: memoryview) -> None:
         while data:
-            count = os.pwrite(self.descriptor, data, offset)
+            count = os.pwrite(self.descriptor, data[:WRITE], offset)
             data, offset = data[count:], offset + count
 
     def add(self, grain: int, oid: Oid) -> None:

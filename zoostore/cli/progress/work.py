@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _WINDOW_SECONDS = 10.0
 _SPACING_SECONDS = 0.25
@@ -15,8 +15,7 @@ _MORE_THAN_A_PIECE = 8 << 20
 """If a file is at once so many bytes further, they did not just arrive: they were on the disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """How far something is: the whole work, or one file of it.
 
     Attributes:
@@ -46,8 +45,7 @@ class Part:
         return self.done / self.total if self.total else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What there is to see of a piece of work at one moment.
 
     Attributes:
