@@ -98,16 +98,16 @@ def _verify_file(
     damaged: Mapping[Inode, Oid],
     report: Report,
 ) -> None:
-    file = working.root / path
+    file = f"{working.root}/{path}"
     try:
         status = os.lstat(file)
     except OSError:
         return  # it was deleted, as may be
     oid = damaged.get((status.st_dev, status.st_ino))
     if oid is not None:
-        report.files.setdefault(str(oid), []).append(str(file))
+        report.files.setdefault(str(oid), []).append(file)
     elif stat.S_ISLNK(status.st_mode):
-        _verify_link(store, file, tracked, report)
+        _verify_link(store, Path(file), tracked, report)
 
 
 def _verify_link(store: ObjectStore, file: Path, tracked: Tracked, report: Report) -> None:
