@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import zoostore
+from zoostore.files.mounts import spins
 
 _MOUNTS = Path("/proc/self/mounts")
 _CPU = Path("/proc/cpuinfo")
@@ -21,7 +22,7 @@ def facts(folder: Path) -> dict[str, str | int | float]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": _file_system(folder),
-        "rotational": _rotational(folder),
+        "rotational": "yes" if spins(folder) else "no",
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "zoostore": zoostore.__version__,
@@ -48,16 +49,6 @@ def _file_system(folder: Path) -> str:
             if path.is_relative_to(mount) and len(mount) >= len(found[0]):
                 found = (mount, kind, options)
     return f"{found[1]} ({found[2]})"
-
-
-def _rotational(folder: Path) -> str:
-    """Whether the disk spins, as far as the kernel knows."""
-    device = os.stat(folder).st_dev
-    block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
-    for queue in (block / "queue", block.resolve().parent / "queue"):
-        if (queue / "rotational").exists():
-            return "yes" if (queue / "rotational").read_text().strip() == "1" else "no"
-    return "unknown"
 
 
 def _commit() -> str:

@@ -684,7 +684,7 @@ class Store:
         before it is used, and so replaced.
 
         Args:
-            threads: how many read at a time; None: one for each core, eight at most.
+            threads: how many files are read at a time; None: as suits the disk, eight at most.
 
         Raises:
             UsageError: that many threads make no sense.

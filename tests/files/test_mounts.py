@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import pytest
 from zoostore import Store
 from zoostore.errors import NetworkFileSystem
 from zoostore.files import mounts
-from zoostore.files.mounts import kind_of_file_system
+from zoostore.files.mounts import kind_of_file_system, spins
+from zoostore.ops.verifying_objects import threads_for
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, LayOut
@@ -67,6 +69,56 @@ def test_it_is_what_the_system_says(tmp_path: Path) -> None:
     if said.returncode:
         pytest.skip("findmnt is not here")
     assert kind_of_file_system(tmp_path) == said.stdout.split()[-1]
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Devices as the system describes them: one, with a queue of its own or of a disk it is on."""
+
+    def describe(where: str, rotational: str) -> Path:
+        folder = tmp_path / "devices"
+        number = os.stat(tmp_path).st_dev
+        link = folder / f"{os.major(number)}:{os.minor(number)}"
+        disk = tmp_path / "disk"
+        (disk / "partition").mkdir(parents=True)
+        folder.mkdir()
+        link.symlink_to(disk if where == "disk" else disk / "partition")
+        (disk / "queue").mkdir()
+        (disk / "queue/rotational").write_text(rotational)
+        return folder
+
+    return describe
+
+
+@pytest.mark.parametrize("where", ["disk", "partition"])
+def test_a_disk_spins_if_the_system_says_so(
+    devices: Callable[[str, str], Path], tmp_path: Path, where: str
+) -> None:
+    assert spins(tmp_path, devices(where, "1\n"))
+
+
+def test_what_is_not_said_to_spin_does_not(
+    devices: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    assert not spins(tmp_path, tmp_path / "none")
+    assert not spins(tmp_path, devices("disk", "0\n"))
+
+
+@pytest.mark.parametrize(
+    ("is_spinning", "wanted", "threads"),
+    [(True, None, (1, 4)), (True, 3, (3, 3)), (False, None, (4, 4))],
+)
+def test_a_disk_that_spins_reads_one_file_at_a_time_unless_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_spinning: bool,
+    wanted: int | None,
+    threads: tuple[int, int],
+) -> None:
+    monkeypatch.setattr("zoostore.ops.verifying_objects.spins", lambda _: is_spinning)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+
+    assert threads_for(tmp_path, wanted) == threads
 
 
 @pytest.fixture

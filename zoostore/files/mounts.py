@@ -1,4 +1,4 @@
-"""Mounts: which kind of file system a path is on, as far as the system says."""
+"""Mounts: what a path is on: which kind of file system, and which kind of disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_DEVICES = Path("/sys/dev/block")
 
 NETWORK = frozenset(
     [
@@ -65,6 +66,22 @@ def kind_of_file_system(path: Path, mounts: Path = _MOUNTS) -> str:
         if len(point) >= len(best) and _is_at_or_below(wanted, point):
             best, kind = point, after.split(" ")[0]
     return kind
+
+
+def spins(path: Path, devices: Path = _DEVICES) -> bool:
+    """Whether a path is on a disk that spins, as far as the system says.
+
+    Args:
+        devices: block devices by their numbers. Source: Linux, sysfs, `queue/rotational`.
+    """
+    device = os.stat(path).st_dev
+    block = devices / f"{os.major(device)}:{os.minor(device)}"
+    for queue in (block / "queue", block.resolve().parent / "queue"):  # a partition has none
+        try:
+            return (queue / "rotational").read_text().strip() == "1"
+        except OSError:
+            continue
+    return False
 
 
 def _is_at_or_below(path: str, point: str) -> bool:

@@ -14,7 +14,7 @@ from zoostore.ops.verifying_names import (
     verify_models,
     verify_reflog,
 )
-from zoostore.ops.verifying_objects import default_threads, verify_objects
+from zoostore.ops.verifying_objects import threads_for, verify_objects
 from zoostore.progress import Progress
 from zoostore.store.derive import index_loose, index_packs, loose_files, pack_files
 from zoostore.store.index import Reader, Writer
@@ -51,7 +51,7 @@ def verify(
     """Re-hash the whole store, or what some refs need, and walk every ref and tag.
 
     Args:
-        threads: how many read at a time; None: one for each core, eight at most.
+        threads: how many files are read at a time; None: as suits the disk, eight at most.
     """
     report = survey(store, stubs, progress, threads)
     settle(store, report)
@@ -104,8 +104,8 @@ def _look(
     total = _bytes_to_read(store, only)
     progress.begin("verifying", total)
     try:
-        count = threads or default_threads()
-        tables = verify_objects(store, only, total, count, report, progress)
+        readers = threads_for(store.layout.objects, threads)
+        tables = verify_objects(store, only, total, readers, report, progress)
         verify_models(store, names, report)
         report.forget_what_has_copies()
         if not stubs:

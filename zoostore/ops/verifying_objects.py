@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from zoostore.digest import BLAKE3, Digest, DigestHasher, Oid, digest_descriptor, hash_descriptor
 from zoostore.errors import MalformedObject, NewerFormat, ZooError
+from zoostore.files.mounts import spins
 from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
@@ -40,11 +41,21 @@ Learned = Callable[[Writer], None]
 """Has the index know something, if what it knew before is what it still knows."""
 
 
-def default_threads() -> int:
-    """How many threads read, if nobody says: more than a few are no faster, and a disk that
-    spins is slower.
+class Threads(NamedTuple):
+    """How many files are read at a time, and how many threads hash a large one."""
+
+    files: int
+    hashing: int
+
+
+def threads_for(folder: Path, wanted: int | None) -> Threads:
+    """The threads to read the files of a folder with; `wanted` is what somebody asked for.
+
+    More than a few are no faster. A disk that spins has to go to and fro between files that are
+    read together, so there they are read one after the other.
     """
-    return min(os.cpu_count() or 1, _MOST_THREADS)
+    count = wanted or min(os.cpu_count() or 1, _MOST_THREADS)
+    return Threads(1 if wanted is None and spins(folder) else count, count)
 
 
 @dataclass
@@ -65,7 +76,7 @@ def verify_objects(
     store: ObjectStore,
     only: set[Oid] | None,
     total: int,
-    threads: int,
+    threads: Threads,
     report: Report,
     progress: Progress,
 ) -> Aliases:
@@ -74,17 +85,18 @@ def verify_objects(
     Args:
         only: read these alone; None: all.
         total: about how many bytes that is.
-        threads: how many read at a time.
+        threads: that read them.
 
     Returns:
         What the tables of aliases say.
     """
     aliases = read_aliases(store)
-    # A file that is more than one thread's share is hashed by all of them, after the others.
-    share = max(total // threads, _WORTH_SHARING)
+    # A file that is more than one thread's share is hashed by all of them, after the others; so is
+    # each that is worth it where no others are read meanwhile.
+    share = max(total // threads.files if threads.files > 1 else 0, _WORTH_SHARING)
     objects = _Objects(store, only, aliases, report, progress, share)
-    with_all_threads = (_verify_loose(objects, oid, path, threads) for oid, path in objects.large)
-    learned = itertools.chain(_on_threads(_work(objects), threads), with_all_threads)
+    by_all = (_verify_loose(objects, oid, path, threads.hashing) for oid, path in objects.large)
+    learned = itertools.chain(_on_threads(_work(objects), threads.files), by_all)
     _note(store, filter(None, learned))
     return aliases
 

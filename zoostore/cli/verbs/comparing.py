@@ -24,7 +24,7 @@ THREADS = click.option(
     "--threads",
     metavar="N",
     type=click.IntRange(1),
-    help="Read so many files at a time (default: one for each core, 8 at most).",
+    help="Read N files at a time (default: one for each core, 8 at most; 1 if the disk spins).",
 )
 
 
