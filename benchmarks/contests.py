@@ -94,13 +94,19 @@ class Outcome:
 
 
 def hold(contest: Contest, rounds: int, *, cold: bool = False) -> Outcome:
-    """Run all contenders in each round, one after the other. Who fails is out."""
-    runs: dict[str, list[Run]] = {name: [] for name in contest.contenders}
+    """Run all contenders in each round, one after the other. Who fails is out.
+
+    Each round begins with the next of them: the first pays for memory that was never used before.
+    """
+    names = [*contest.contenders]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
     failed: dict[str, str] = {}
     for number in range(max(rounds, contest.least_rounds)):
-        for name, steps in contest.contenders.items():
+        first = number % len(names) if names else 0
+        for name in names[first:] + names[:first]:
             if name in failed:
                 continue
+            steps = contest.contenders[name]
             _tell(f"{contest.what}: round {number + 1}: {name}")
             try:
                 runs[name].append(measure(steps(number), cold=cold))
