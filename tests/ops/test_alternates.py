@@ -194,6 +194,21 @@ def test_what_is_damaged_here_and_intact_there_is_taken_from_there(
     assert own.verify().is_clean
 
 
+def test_a_pull_takes_what_is_damaged_here_and_intact_there_for_being_here(
+    shared: Store, store: Store, lay: LayOut, loose: InStore
+) -> None:
+    store.add(lay("mine", ONE), STUB, time=2)
+    own = put_before(store, shared.path)
+    (mine,) = loose(own.path)
+    mine.chmod(0o644)
+    mine.write_bytes(BIG[::-1])
+
+    pulled = own.pull(STUB, force=True)
+
+    assert (pulled.downloaded_files, pulled.reused_files) == (0, len(ONE))
+    assert own.verify().is_clean
+
+
 def test_what_is_damaged_in_an_alternate_is_left_and_not_taken(
     shared: Store, own: Store, loose: InStore, tmp_path: Path, lay: LayOut
 ) -> None:

@@ -91,8 +91,9 @@ class FrontStore(ObjectStore):
 
     def size_of_blob(self, oid: Oid) -> int | None:
         size = super().size_of_blob(oid)
-        for store in self._behind() if size is None else ():
-            size = store.size_of_blob(oid) if size is None else size
+        if size is None:
+            behind = (store.size_of_blob(oid) for store in self._behind())
+            size = next((found for found in behind if found is not None), None)
         return size
 
     def snapshots_from(self, prefix: str) -> list[Oid]:

@@ -124,10 +124,7 @@ class ObjectStore:
 
         What another machine packed a moment ago may not be seen yet; reading it would.
         """
-        try:
-            return self._intact_location(oid) is not None
-        except DamagedContent:
-            return False
+        return self._location_if_intact(oid) is not None
 
     def those_here(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
         """Of some objects, those that `has` says are here, with what `size_of_blob` says."""
@@ -138,8 +135,10 @@ class ObjectStore:
         for oid, place in places.items():
             if place is not None and place.pack in self._intact_packs:
                 here[oid] = _blob_size(place)
-            elif (place is not None or self.layout.has_loose(oid)) and self.has(oid):
-                here[oid] = _blob_size(self.location(oid))
+            elif place is not None or self.layout.has_loose(oid):
+                found = self._location_if_intact(oid)
+                if found is not None:
+                    here[oid] = _blob_size(found)
         return here
 
     def find(self, digest: Digest) -> Oid | None:
@@ -169,6 +168,12 @@ class ObjectStore:
     def snapshots_from(self, prefix: str) -> list[Oid]:
         """The snapshots whose ids begin with these hex digits."""
         return self.names.snapshots_from(prefix)
+
+    def _location_if_intact(self, oid: Oid) -> Location | None:
+        try:
+            return self._intact_location(oid)
+        except DamagedContent:
+            return None
 
     def _intact_location(self, oid: Oid) -> Location | None:
         """Where an object is, after a look at the stamp of its file.
