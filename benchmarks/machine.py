@@ -22,7 +22,7 @@ def facts(folder: Path) -> dict[str, str | int | float]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": _file_system(folder),
-        "rotational": "yes" if spins(folder) else "no",
+        "rotational": {True: "yes", False: "no", None: "unknown"}[spins(folder)],
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "zoostore": zoostore.__version__,

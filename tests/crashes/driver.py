@@ -234,7 +234,7 @@ def _value(ended: Ended[T]) -> T:
 class Job(NamedTuple):
     """What to sweep: a command, in some way, at every so many positions."""
 
-    library: str
+    shim: str
     folder: str
     zoo: str
     web: str
@@ -261,7 +261,7 @@ def main() -> None:
     job = Job(*json.loads(sys.argv[1]))
     folder = Path(job.folder)
     scene = Scene(folder / "scene", Path(job.zoo), job.web)
-    shim = Shim(Path(job.library))
+    shim = Shim(Path(job.shim))
     shim.watch(scene.root)
     sweep = Sweep(shim, folder, scene, COMMANDS[job.command])
     tried = {}

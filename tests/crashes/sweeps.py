@@ -43,7 +43,7 @@ class Swept(NamedTuple):
 class Setting(NamedTuple):
     """What all sweeps share: the shim, and a published zoo with a web server."""
 
-    library: Path
+    shim: Path
     zoo: Path
     web: str
 
@@ -61,11 +61,11 @@ class _Web(ThreadingHTTPServer):
 @contextlib.contextmanager
 def set_up(folder: Path) -> Iterator[Setting]:
     """Have what sweeps need in a folder, for as long as the context lasts."""
-    library, zoo = build(folder), publish_zoo(folder)
+    shim, zoo = build(folder), publish_zoo(folder)
     with _Web(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(zoo))) as web:
         thread = threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield Setting(library, zoo, f"http://127.0.0.1:{web.server_port}")
+        yield Setting(shim, zoo, f"http://127.0.0.1:{web.server_port}")
         web.shutdown()
         thread.join()
 
@@ -80,11 +80,11 @@ def sweep(setting: Setting, command: str, kinds: Sequence[str], step: int = 1) -
     # Nothing need last there, and files are made a thousand times.
     place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="zoostore-sweep-", dir=place) as folder:
-        job = [str(setting.library), folder, str(setting.zoo), setting.web, command]
+        job = [str(setting.shim), folder, str(setting.zoo), setting.web, command]
         done = subprocess.run(
             [sys.executable, "-m", "tests.crashes.driver", json.dumps([*job, list(kinds), step])],
             cwd=ROOT,
-            env={**os.environ, "LD_PRELOAD": str(setting.library)},
+            env={**os.environ, "LD_PRELOAD": str(setting.shim)},
             capture_output=True,
             check=False,
         )

@@ -111,22 +111,22 @@ def test_two_users_work_in_one_store(
     _, _, made, *_, listed, verified = run(
         shared, two,
         ("add", theirs, "zoo:one"), ("tag", "zoo:one", "v2"),
-        ("checkout", "zoo:one@v1", public / "of2/work"), ("pull", "--include", "*.md", mlp),
+        ("checkout", "zoo:one@v1", public / "of2/model"), ("pull", "--include", "*.md", mlp),
         ("rm", mlp), ("remote", "rm", "far"), ("gc", "--yes"), ("ls",), ("verify",),
     )  # fmt: skip
     assert unusable(shared) == []
     assert made.err == ""
     assert [model["stub"] for model in json.loads(listed.out)] == ["zoo:one"]
     assert json.loads(verified.out)["damaged"] == json.loads(verified.out)["missing"] == []
-    (public / "of2/work/small.txt").write_bytes(b"edited")
-    run(shared, two, ("commit", public / "of2/work", "--as", "zoo:two", "-m", "two"))
+    (public / "of2/model/small.txt").write_bytes(b"edited")
+    run(shared, two, ("commit", public / "of2/model", "--as", "zoo:two", "-m", "two"))
     run(
         shared, one,
-        ("checkout", "zoo:two", public / "of1/work"), ("log", "zoo:two"), ("rm", "zoo:two"),
+        ("checkout", "zoo:two", public / "of1/model"), ("log", "zoo:two"), ("rm", "zoo:two"),
         ("gc", "--yes"), ("verify",),
     )  # fmt: skip
     assert unusable(shared) == []
-    assert (public / "of1/work/small.txt").read_bytes() == b"edited"
+    assert (public / "of1/model/small.txt").read_bytes() == b"edited"
 
 
 @as_root
@@ -163,7 +163,7 @@ def test_what_one_added_and_is_damaged_the_other_sets_aside(
     (damaged,) = as_user(two, ("--store", shared, "--offline", "cat", "zoo:one", "big.bin"))
     theirs = lay_for(two, lay_at, public / "of2/in", ONE)
     run(shared, two, ("add", theirs, "zoo:one"), ("add", theirs, "zoo:two"), ("verify",))
-    run(shared, one, ("checkout", "zoo:one", public / "of1/work"), ("verify",))
+    run(shared, one, ("checkout", "zoo:one", public / "of1/model"), ("verify",))
 
     assert damaged.code == 5
     assert len(list((shared / "quarantine").iterdir())) == 2

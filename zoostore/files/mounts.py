@@ -68,8 +68,8 @@ def kind_of_file_system(path: Path, mounts: Path = _MOUNTS) -> str:
     return kind
 
 
-def spins(path: Path, devices: Path = _DEVICES) -> bool:
-    """Whether a path is on a disk that spins, as far as the system says.
+def spins(path: Path, devices: Path = _DEVICES) -> bool | None:
+    """Whether a path is on a disk that spins; None where nobody says.
 
     Args:
         devices: block devices by their numbers. Source: Linux, sysfs, `queue/rotational`.
@@ -81,7 +81,7 @@ def spins(path: Path, devices: Path = _DEVICES) -> bool:
             return (queue / "rotational").read_text().strip() == "1"
         except OSError:
             continue
-    return False
+    return None
 
 
 def _is_at_or_below(path: str, point: str) -> bool:

@@ -23,7 +23,7 @@ from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.history import Found
 from zoostore.ops.known_checkouts import remember_checkout
-from zoostore.ops.laying import Layer, laid_at, to_be_alone
+from zoostore.ops.laying import Layer, folder_of, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pulled import Pulled
 from zoostore.ops.resuming import resume
@@ -266,7 +266,7 @@ def _update(
         laid = {}
         for path, entry in todo.write.items():
             target = f"{working.root}/{path}"
-            layer.make_folder(_folder_of(entry, target))
+            layer.make_folder(folder_of(entry, target))
             if path in ready:
                 os.replace(ready[path], target)
             laid[path] = laid_at(entry, target)
@@ -275,10 +275,6 @@ def _update(
         if not working.is_checkout():
             _remove_if_empty(working.folder)
     return {**todo.left_out, **todo.keep, **laid}
-
-
-def _folder_of(entry: Entry, target: str) -> str:
-    return target if entry.kind is Kind.DIRECTORY else os.path.dirname(target)
 
 
 def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from zoostore.errors import LinkModeUnavailable
@@ -22,6 +22,7 @@ from zoostore.files.links import (
 )
 from zoostore.files.scan import found_at
 from zoostore.files.stamp import Stamp
+from zoostore.groups import grouped
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.onnx_data import external_data
@@ -31,6 +32,7 @@ from zoostore.store.objectstore import ObjectStore
 
 _ONNX = ".onnx"
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+# Looked up, and counted as progress, together.
 _GROUP_FILES = 256
 _GROUP_BYTES = 4 << 20
 
@@ -80,16 +82,8 @@ class Layer:
             LinkModeUnavailable: the link mode asked for does not work there.
             DamagedContent: the object is missing or damaged.
         """
-        if entry.kind is Kind.LINK:
-            os.symlink(entry.target, target)
-            self._progress.advance(entry.size)
-            return
-        content = self._store.content(entry.oid)
-        if isinstance(content, bytes):
-            _write(target, content, _permissions(entry))
-            self.linked[COPY] += 1
-        else:
-            self._link(content, Path(target), _permissions(entry), stage, alone=alone)
+        content = self._store.content(entry.oid) if entry.kind.is_file else None
+        self._make(entry, content, target, stage, alone=alone)
         self._progress.advance(entry.size)
 
     def lay_all(self, entries: Listing, root: Path, alone: Set[str]) -> dict[str, Tracked]:
@@ -101,29 +95,37 @@ class Layer:
         Raises: what `lay` raises.
         """
         laid: dict[str, Tracked] = {}
-        above = ""
-        for group in _groups(entries):
-            contents = self._store.contents([e.oid for e in group.values() if e.kind.is_file])
-            for path, entry in group.items():
+        for group in grouped(
+            entries.items(),
+            lambda item: item[1].size,
+            most=_GROUP_FILES,
+            most_bytes=_GROUP_BYTES,
+        ):
+            contents = self._store.contents([entry.oid for _, entry in group if entry.kind.is_file])
+            for path, entry in group:
                 target = f"{root}/{path}"
-                folder = target if entry.kind is Kind.DIRECTORY else target[: target.rindex("/")]
-                if folder != above:
-                    self.make_folder(folder)
-                    above = folder
-                content = next(contents) if entry.kind.is_file else None
-                if isinstance(content, bytes):
-                    status = _write(target, content, _permissions(entry))
-                    laid[path] = laid_out(entry, Stamp.of(status))
-                    self.linked[COPY] += 1
-                    continue
-                if content is not None:
-                    is_alone = path in alone
-                    self._link(content, Path(target), _permissions(entry), root, alone=is_alone)
-                elif entry.kind is Kind.LINK:
-                    os.symlink(entry.target, target)
-                laid[path] = laid_at(entry, target)
-            self._progress.advance(sum(entry.size for entry in group.values()))
+                self.make_folder(folder_of(entry, target))
+                status = None
+                if entry.kind is not Kind.DIRECTORY:
+                    content = next(contents) if entry.kind.is_file else None
+                    status = self._make(entry, content, target, root, alone=path in alone)
+                laid[path] = laid_out(entry, Stamp.of(status)) if status else laid_at(entry, target)
+            self._progress.advance(sum(entry.size for _, entry in group))
         return laid
+
+    def _make(
+        self, entry: Entry, content: Path | bytes | None, target: str, stage: Path, *, alone: bool
+    ) -> os.stat_result | None:
+        """Make a file, or a link where there is no content; the status of what was written."""
+        if content is None:
+            os.symlink(entry.target, target)
+            return None
+        permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
+        if isinstance(content, bytes):
+            self.linked[COPY] += 1
+            return _write(target, content, permissions)
+        self._link(content, Path(target), permissions, stage, alone=alone)
+        return None
 
     def _link(
         self, source: Path, target: Path, permissions: int, stage: Path, *, alone: bool
@@ -204,22 +206,9 @@ def laid_at(entry: Entry, target: str) -> Tracked:
     return laid_out(entry, found_at("", status).lasting_stamp)
 
 
-def _permissions(entry: Entry) -> int:
-    return 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
-
-
-def _groups(entries: Listing) -> Iterator[dict[str, Entry]]:
-    """A listing in groups, so that what is to be known of each is asked for together."""
-    group: dict[str, Entry] = {}
-    size = 0
-    for path, entry in entries.items():
-        group[path] = entry
-        size += entry.size
-        if len(group) >= _GROUP_FILES or size >= _GROUP_BYTES:
-            yield group
-            group, size = {}, 0
-    if group:
-        yield group
+def folder_of(entry: Entry, target: str) -> str:
+    """The folder that must be there for an entry to be at a path."""
+    return target if entry.kind is Kind.DIRECTORY else os.path.dirname(target)
 
 
 def _write(target: str, data: bytes, permissions: int) -> os.stat_result:

@@ -19,6 +19,7 @@ from zoostore.errors import FileChanged, SweptAway, UnreadableFile, WrongContent
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
+from zoostore.groups import grouped
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
@@ -32,6 +33,7 @@ Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
 
 
+# The contents of a group are in memory together.
 _GROUP_FILES = 512
 _GROUP_BYTES = 8 << 20
 
@@ -146,7 +148,9 @@ class Batch:
         Raises: what `add_file` raises.
         """
         added = []
-        for some in _groups(files):
+        for some in grouped(
+            files, lambda file: file[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
+        ):
             read = [(hash_bytes(data), data) for data in _read_all(root, some)]
             new = self._put_all(ObjectKind.BLOB, read)
             added += [Added(oid, len(data), oid in new) for oid, data in read]
@@ -401,20 +405,6 @@ class _PackInProgress(NamedTuple):
     path: Path
     file: BinaryIO
     writer: PackWriter
-
-
-def _groups(files: Iterable[tuple[str, Stamp]]) -> Iterator[list[tuple[str, Stamp]]]:
-    """Files in groups whose contents can be in memory together."""
-    some: list[tuple[str, Stamp]] = []
-    size = 0
-    for path, stamp in files:
-        some.append((path, stamp))
-        size += stamp.size
-        if len(some) >= _GROUP_FILES or size >= _GROUP_BYTES:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
 
 
 def _read_all(root: Path, files: Iterable[tuple[str, Stamp]]) -> Iterator[bytes]:

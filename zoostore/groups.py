@@ -1,0 +1,30 @@
+"""Working through many things in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def grouped(
+    items: Iterable[T], size: Callable[[T], int], *, most: int, most_bytes: int
+) -> Iterator[list[T]]:
+    """Items in their order, in groups.
+
+    Args:
+        size: of an item, in bytes.
+        most: how many a group has at most.
+        most_bytes: a group ends with the item by which it comes to as much.
+    """
+    group: list[T] = []
+    total = 0
+    for item in items:
+        group.append(item)
+        total += size(item)
+        if len(group) >= most or total >= most_bytes:
+            yield group
+            group, total = [], 0
+    if group:
+        yield group
