@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.measuring import CommandFailed, Run, Step, measure
+from benchmarks.reserve import Reserve
 
 Steps = Callable[[int], Step]
 """The step of a round."""
@@ -93,31 +94,33 @@ class Outcome:
     failed: Mapping[str, str]
 
 
-def hold(contest: Contest, rounds: int, *, cold: bool = False) -> Outcome:
-    """Run all contenders in each round, one after the other. Who fails is out.
-
-    Each round begins with the next of them: the first pays for memory that was never used before.
-    """
+def hold(contest: Contest, rounds: int, reserve: Reserve, *, cold: bool = False) -> Outcome:
+    """Run all contenders in each round, one after the other. Who fails is out."""
     names = [*contest.contenders]
     runs: dict[str, list[Run]] = {name: [] for name in names}
     failed: dict[str, str] = {}
-    for number in range(max(rounds, contest.least_rounds)):
-        first = number % len(names) if names else 0
-        for name in names[first:] + names[:first]:
-            if name in failed:
-                continue
-            steps = contest.contenders[name]
-            _tell(f"{contest.what}: round {number + 1}: {name}")
-            try:
-                runs[name].append(measure(steps(number), cold=cold))
-            except CommandFailed as error:
-                failed[name] = str(error)
+    for number, name in _turns(names, max(rounds, contest.least_rounds)):
+        if name in failed:
+            continue
+        _tell(f"{contest.what}: round {number + 1}: {name}")
+        try:
+            runs[name].append(measure(contest.contenders[name](number), reserve, cold=cold))
+        except CommandFailed as error:
+            failed[name] = str(error)
     measured = {
         name: Measured(done, contest.disk(name))
         for name, done in runs.items()
         if name not in failed
     }
     return Outcome(contest, "cold" if cold else "warm", measured, failed)
+
+
+def _turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """Whose turn it is in which round. Each round begins with the next of them."""
+    for number in range(rounds):
+        first = number % max(1, len(names))
+        for name in (*names[first:], *names[:first]):
+            yield number, name
 
 
 def _tell(text: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from benchmarks.measuring import Step, measure, run
+from benchmarks.reserve import Reserve
 from benchmarks.seats import same
 from benchmarks.tools.zoostore import STUB, zoostore
 from benchmarks.workloads import big, many
@@ -62,8 +63,9 @@ def grown(root: Path, scale: float, rounds: int) -> Iterator[WorkDoc]:
         for factor in _FACTORS:
             folder = root / f"{work.unit}-{factor}"
             folder.mkdir()
-            for verb, seconds in measured(folder, work, factor * scale, rounds):
-                medians.setdefault(verb, []).append(seconds)
+            with Reserve(scale) as reserve:
+                for verb, seconds in measured(folder, work, factor * scale, rounds, reserve):
+                    medians.setdefault(verb, []).append(seconds)
             shutil.rmtree(folder)
         yield {
             "unit": work.unit,
@@ -72,7 +74,9 @@ def grown(root: Path, scale: float, rounds: int) -> Iterator[WorkDoc]:
         }
 
 
-def measured(root: Path, work: Work, scale: float, rounds: int) -> Iterator[tuple[str, float]]:
+def measured(
+    root: Path, work: Work, scale: float, rounds: int, reserve: Reserve
+) -> Iterator[tuple[str, float]]:
     """The median of each verb at one scale."""
     source = root / "source"
     work.write(source, scale)
@@ -80,7 +84,7 @@ def measured(root: Path, work: Work, scale: float, rounds: int) -> Iterator[tupl
     run(zoostore(store, "add", str(source), STUB))
     run(zoostore(store, "checkout", STUB, str(root / "kept")))
     for verb, step in _steps(root, source, store).items():
-        yield verb, statistics.median(measure(step).seconds for _ in range(rounds))
+        yield verb, statistics.median(measure(step, reserve).seconds for _ in range(rounds))
 
 
 def _steps(root: Path, source: Path, store: Path) -> dict[str, Step]:

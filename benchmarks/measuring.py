@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.reserve import Reserve
+
 _KIB = 1024
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.05
@@ -71,10 +73,11 @@ class CommandFailed(Exception):
     """A command that was to be measured ended with an error."""
 
 
-def measure(step: Step, *, cold: bool = False) -> Run:
+def measure(step: Step, reserve: Reserve, *, cold: bool = False) -> Run:
     """Run a step to its end, and check what it did.
 
     Args:
+        reserve: memory to let the command have.
         cold: drop the kernel's caches first.
 
     Raises:
@@ -85,10 +88,12 @@ def measure(step: Step, *, cold: bool = False) -> Run:
         os.sync()  # nobody pays for what another wrote
         if cold:
             _DROP_CACHES.write_text("3")
+        reserve.give()
         done = _timed(step.command)
         step.check()
     finally:
         step.after()
+        reserve.take()
     return done
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import pulling
 from benchmarks.contests import Contest, Fact, Outcome, hold
 from benchmarks.millions import FULL, Millions
+from benchmarks.reserve import Reserve
 from benchmarks.rows import ROWS
 from benchmarks.seats import Seats
 from benchmarks.serving import served
@@ -72,42 +73,44 @@ def _is_asked_for(name: str, peers: Collection[str] | None) -> bool:
 def held(options: Options, tools: Collection[ToolFacts]) -> Iterator[Outcome | Fact]:
     """Hold all contests, giving each outcome as it comes. Workloads go when they are done."""
     known = {tool.name: tool.absent for tool in tools}
-    for workload in options.only:
-        root = options.directory / workload
-        root.mkdir()
-        try:
-            if workload == FULL:
-                yield from _on_a_million(root, options)
-            else:
-                yield from _on_folder(workload, root, options, known)
-        finally:
-            shutil.rmtree(root)
+    with Reserve(options.scale) as reserve:
+        for workload in options.only:
+            root = options.directory / workload
+            root.mkdir()
+            try:
+                if workload == FULL:
+                    yield from _on_a_million(root, options, reserve)
+                else:
+                    yield from _on_folder(workload, root, options, known, reserve)
+            finally:
+                shutil.rmtree(root)
 
 
 def _on_folder(
-    workload: str, root: Path, options: Options, known: dict[str, str]
+    workload: str, root: Path, options: Options, known: dict[str, str], reserve: Reserve
 ) -> Iterator[Outcome]:
     source = root / "source"
     FOLDERS[workload](source, options.scale)
     seats = Seats(source, root, known)
     for row in ROWS:
         if row.workload == workload:
-            yield from _warm_and_cold(seats.contest(row), options)
+            yield from _warm_and_cold(seats.contest(row), options, reserve)
     if workload == "big":
         zoo = pulling.publish(source, root)
         (root / "server").mkdir()
         with served(zoo, root / "server") as url:
-            yield hold(pulling.contest(source, zoo, url, root, known), options.rounds)
+            contest = pulling.contest(source, zoo, url, root, known)
+            yield hold(contest, options.rounds, reserve)
 
 
-def _on_a_million(root: Path, options: Options) -> Iterator[Outcome | Fact]:
+def _on_a_million(root: Path, options: Options, reserve: Reserve) -> Iterator[Outcome | Fact]:
     millions = Millions(root, options.scale, options.rounds)
     for contest in millions.contests():
-        yield from _warm_and_cold(contest, options)
+        yield from _warm_and_cold(contest, options, reserve)
     yield from millions.facts()
 
 
-def _warm_and_cold(contest: Contest, options: Options) -> Iterator[Outcome]:
-    yield hold(contest, options.rounds)
+def _warm_and_cold(contest: Contest, options: Options, reserve: Reserve) -> Iterator[Outcome]:
+    yield hold(contest, options.rounds, reserve)
     if contest.reads and options.cold:
-        yield hold(contest, options.rounds, cold=True)
+        yield hold(contest, options.rounds, reserve, cold=True)

@@ -16,6 +16,7 @@ import pytest
 from benchmarks import contests, growth, reporting, seats, workloads
 from benchmarks.contests import Contest, Target
 from benchmarks.measuring import Command, CommandFailed, Step, measure
+from benchmarks.reserve import Reserve
 from benchmarks.tools.base import Tool
 from benchmarks.workloads import million
 from zoostore import Store
@@ -136,7 +137,7 @@ def test_who_fails_is_out_and_is_named() -> None:
         "peer": lambda _: Step(Command(["sh", "-c", "echo no >&2; exit 3"])),
     }
 
-    outcome = contests.hold(Contest("what", "ours", steps), 2)
+    outcome = contests.hold(Contest("what", "ours", steps), 2, Reserve(SCALE))
 
     assert len(outcome.measured["ours"].runs) == 2
     assert outcome.measured.keys() == {"ours"}
@@ -146,7 +147,9 @@ def test_who_fails_is_out_and_is_named() -> None:
 def test_memory_of_children_is_seen() -> None:
     program = "import time; data = bytearray(60_000_000); time.sleep(0.3)"
 
-    run = measure(Step(Command(["sh", "-c", f"{sys.executable} -c '{program}'; true"])))
+    step = Step(Command(["sh", "-c", f"{sys.executable} -c '{program}'; true"]))
+    with Reserve(SCALE) as reserve:
+        run = measure(step, reserve)
 
     assert run.anonymous_bytes > 60_000_000
     assert run.peak_bytes >= run.anonymous_bytes

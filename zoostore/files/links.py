@@ -22,6 +22,9 @@ LINK_MODES = (REFLINK, HARDLINK, SYMLINK, COPY)
 _FICLONE = 0x40049409
 """ioctl request of Linux's linux/fs.h."""
 
+_SENT_AT_ONCE = 1 << 30
+_BINARY = getattr(os, "O_BINARY", 0)
+
 _CANNOT_LINK = frozenset(
     [
         errno.EXDEV,
@@ -35,7 +38,7 @@ _CANNOT_LINK = frozenset(
         errno.ENOSYS,
     ]
 )
-"""What the kernel answers when a kind of link is not to be had here."""
+"""What the kernel answers when a kind of link, or of copying, is not to be had here."""
 
 
 def reflink(source: Path, target: Path, permissions: int) -> None:
@@ -71,12 +74,29 @@ def symlink(source: Path, target: Path, permissions: int) -> None:
 
 def copy(source: Path, target: Path, permissions: int) -> None:
     """Make `target` a file of its own with the bytes of `source`."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
-    os.close(descriptor)
-    # Imported here: it loads three compressors.
-    import shutil
+    # Opened once, and not to be truncated: ext4 takes that for the replacement of a file, and
+    # then begins to write it to the disk while it is closed.
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, permissions)
+    with open(source, "rb", buffering=0) as original, open(descriptor, "wb", buffering=0) as new:
+        if not _sent(original.fileno(), new.fileno()):
+            # Imported here: it loads three compressors.
+            import shutil
 
-    shutil.copyfile(source, target)
+            shutil.copyfileobj(original, new)
+
+
+def _sent(source: int, target: int) -> bool:
+    """Whether the system copied the rest of a file, from descriptor to descriptor."""
+    if sys.platform != "linux":
+        return False
+    try:
+        while os.sendfile(target, source, None, _SENT_AT_ONCE):
+            pass
+    except OSError as error:
+        if is_unavailable(error):
+            return False
+        raise
+    return True
 
 
 LINKERS: dict[str, Callable[[Path, Path, int], None]] = {
@@ -88,7 +108,7 @@ LINKERS: dict[str, Callable[[Path, Path, int], None]] = {
 
 
 def is_unavailable(error: OSError) -> bool:
-    """Whether an error of a link call says that this kind of link is not to be had."""
+    """Whether an error says that a kind of link, or of copying, is not to be had."""
     return error.errno in _CANNOT_LINK
 
 
