@@ -137,7 +137,8 @@ def test_who_fails_is_out_and_is_named() -> None:
         "peer": lambda _: Step(Command(["sh", "-c", "echo no >&2; exit 3"])),
     }
 
-    outcome = contests.hold(Contest("what", "ours", steps), 2, Reserve(SCALE))
+    with Reserve(SCALE) as reserve:
+        outcome = contests.hold(Contest("what", "ours", steps), 2, reserve)
 
     assert len(outcome.measured["ours"].runs) == 2
     assert outcome.measured.keys() == {"ours"}
@@ -205,7 +206,8 @@ def test_the_store_of_a_million_is_sound(tmp_path: Path) -> None:
 
 
 def test_every_verb_is_measured_at_every_size(tmp_path: Path) -> None:
-    verbs = dict(growth.measured(tmp_path, growth.FILES, SCALE, 1))
+    with Reserve(SCALE) as reserve:
+        verbs = dict(growth.measured(tmp_path, growth.FILES, SCALE, 1, reserve))
 
     assert {"add", "checkout", "status", "verify", "du", "gc", "ls"} <= verbs.keys()
     assert all(seconds > 0 for seconds in verbs.values())

@@ -836,10 +836,15 @@ class Store:
         if not config.alternates:
             from zoostore.store.objectstore import ObjectStore
 
-            return ObjectStore(names, large_object=config.large_object)
+            return ObjectStore(names, large_object=config.large_object, threads=config.threads)
         from zoostore.store.front import FrontStore
 
-        return FrontStore(names, self._opened_alternates, large_object=config.large_object)
+        return FrontStore(
+            names,
+            self._opened_alternates,
+            large_object=config.large_object,
+            threads=config.threads,
+        )
 
     def _opened_alternates(self) -> list[Alternate]:
         """The stores to look in after this one."""

@@ -2,6 +2,7 @@
 
 large_object = 65536      # objects of at least this many bytes are files of their own
 link = "auto"             # the link mode of checkouts
+threads = 4               # files are read so many at a time; as suits the disk if it is not said
 alternates = ["/srv/zoo"] # stores that are looked in too; paths count from this store's folder
 
 [remotes.NAME]
@@ -28,6 +29,7 @@ class Config(NamedTuple):
 
     large_object: int = LARGE_OBJECT
     link: str = AUTO
+    threads: int | None = None
     alternates: Sequence[str] = ()
     remotes: Mapping[str, str] = MappingProxyType({})
 
@@ -50,6 +52,7 @@ def read_config(path: Path) -> Config:
         config = Config(
             large_object=value.pop("large_object", LARGE_OBJECT),
             link=value.pop("link", AUTO),
+            threads=value.pop("threads", None),
             alternates=value.pop("alternates", ()),
             remotes={name: remote["url"] for name, remote in value.pop("remotes", {}).items()},
         )
@@ -71,12 +74,18 @@ def _check(path: Path, config: Config, unknown: object) -> None:
         problem = f"large_object = {config.large_object} is not from 1 to {MAX_PACKED_BYTES}"
     elif config.link not in (AUTO, *LINK_MODES):
         problem = f"link = {config.link!r} is none of {', '.join((AUTO, *LINK_MODES))}"
+    elif config.threads is not None and not _is_count(config.threads):
+        problem = f"threads = {config.threads!r} is not a number of threads"
     elif not _are_paths(config.alternates):
         problem = f"alternates = {config.alternates!r} is no list of paths"
     elif not all(isinstance(url, str) and url for url in config.remotes.values()):
         problem = "a remote's url is not a text"
     if problem:
         raise InvalidConfig(f"{path}: {problem}.", path=str(path))
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1
 
 
 def _are_paths(value: object) -> bool:

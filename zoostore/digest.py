@@ -215,26 +215,34 @@ def hash_encoded(context: str, data: bytes) -> Oid:
     return Oid(blake3(data, derive_key_context=context).digest())
 
 
-def hash_descriptor(descriptor: int) -> tuple[Oid, int]:
+def hash_descriptor(
+    descriptor: int, *, threads: int = 0, advance: Callable[[int], object] = lambda _: None
+) -> tuple[Oid, int]:
     """The oid and the size in bytes of an open file, read from its start.
 
     The file position is not used and not moved.
+
+    Args: as `digest_descriptor`.
     """
-    hasher = Hasher(parallel=os.fstat(descriptor).st_size >= _PARALLEL_FROM)
-    for piece in pieces_of(descriptor):
+    parallel = os.fstat(descriptor).st_size >= _PARALLEL_FROM
+    hasher = Hasher(parallel=parallel, threads=threads)
+    for piece in pieces_of(descriptor, CHUNK if threads == 1 else _PARALLEL_CHUNK):
         hasher.update(piece)
+        advance(len(piece))
     return hasher.oid(), hasher.size
 
 
-def pieces_of(descriptor: int) -> Iterator[memoryview]:
+def pieces_of(descriptor: int, size: int = _PARALLEL_CHUNK) -> Iterator[memoryview]:
     """What an open file holds, from its start. A piece is good until the next is asked for.
 
     The file position is not used and not moved.
+
+    Args:
+        size: of a piece, in bytes. As it is, it is worth sharing out among threads.
     """
-    # Into the same memory again and again; small enough to be still in a cache when it is hashed,
-    # and large enough to be worth sharing out among threads.
-    size = os.fstat(descriptor).st_size
-    view = memoryview(bytearray(min(max(size, 1), _PARALLEL_CHUNK)))
+    # Into the same memory again and again, so that it is still in a cache when it is hashed.
+    length = os.fstat(descriptor).st_size
+    view = memoryview(bytearray(min(max(length, 1), size)))
     offset = 0
     while count := _read_at(descriptor, view, offset):
         yield view[:count]
@@ -257,7 +265,7 @@ def digest_descriptor(
         advance: is told how many more bytes were read.
     """
     hasher = DigestHasher(algorithms, os.fstat(descriptor).st_size, threads)
-    for piece in pieces_of(descriptor):
+    for piece in pieces_of(descriptor, CHUNK if threads == 1 else _PARALLEL_CHUNK):
         hasher.update(piece)
         advance(len(piece))
     return hasher.digests()

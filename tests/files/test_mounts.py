@@ -15,7 +15,6 @@ from zoostore import Store
 from zoostore.errors import NetworkFileSystem
 from zoostore.files import mounts
 from zoostore.files.mounts import kind_of_file_system, spins
-from zoostore.ops.verifying_objects import threads_for
 
 if TYPE_CHECKING:
     from tests.conftest import Cli, LayOut
@@ -104,21 +103,31 @@ def test_what_is_not_said_to_spin_does_not(
     assert not spins(tmp_path, devices("disk", "0\n"))
 
 
-@pytest.mark.parametrize(
-    ("is_spinning", "wanted", "threads"),
-    [(True, None, (1, 4)), (True, 3, (3, 3)), (False, None, (4, 4))],
-)
-def test_a_disk_that_spins_reads_one_file_at_a_time_unless_told(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    is_spinning: bool,
-    wanted: int | None,
-    threads: tuple[int, int],
+def test_a_virtual_machine_does_not_know_what_its_disks_are(
+    devices: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("zoostore.ops.verifying_objects.spins", lambda _: is_spinning)
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    folder = devices("partition", "1\n")
+    (tmp_path / "virtio_blk").mkdir()
+    (tmp_path / "disk/device").mkdir()
+    (tmp_path / "disk/device/driver").symlink_to(tmp_path / "virtio_blk")
 
-    assert threads_for(tmp_path, wanted) == threads
+    assert spins(tmp_path, folder) is None
+
+
+@pytest.mark.parametrize("driver", ["virtio_blk", "sd"])
+def test_what_lies_on_a_disk_is_what_that_is(
+    devices: Callable[[str, str], Path], tmp_path: Path, driver: str
+) -> None:
+    folder = devices("disk", "1\n")
+    below = tmp_path / "below"
+    (tmp_path / driver).mkdir()
+    (below / "device").mkdir(parents=True)
+    (below / "queue").mkdir()
+    (below / "device/driver").symlink_to(tmp_path / driver)
+    (tmp_path / "disk/slaves").mkdir()
+    (tmp_path / "disk/slaves/below").symlink_to(below)
+
+    assert spins(tmp_path, folder) is (True if driver == "sd" else None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from zoostore.digest import Digest, hash_bytes
 from zoostore.errors import FileChanged, WrongContent
 from zoostore.files.links import reflink
 from zoostore.files.stamp import Stamp
-from zoostore.store.adopting import Adopted, adopt_file
+from zoostore.store.adopting import Adopted, adopt_file, read_file
 from zoostore.store.batch import Batch
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def sha256(content: bytes) -> Digest:
 def adopt(store: Store, path: Path, *promised: Digest) -> Adopted:
     with Batch(store._writable()) as batch:
         stamp = Stamp.of(path.lstat())
-        done = adopt_file(batch, path, stamp, promised, "test", lambda _: None)
+        read = read_file(path, stamp, promised, batch.staging)
+        done = adopt_file(batch, path, stamp, read, "test", lambda _: None)
         batch.publish()
     return done
 

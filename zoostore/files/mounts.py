@@ -8,6 +8,7 @@ from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _DEVICES = Path("/sys/dev/block")
+_ROTATIONAL = "queue/rotational"
 
 NETWORK = frozenset(
     [
@@ -41,6 +42,9 @@ NETWORK = frozenset(
 )
 """File systems that several machines may write to, by the names that Linux and FUSE give them."""
 
+_VIRTUAL_DRIVERS = frozenset(["virtio_blk", "xen-blkfront"])
+"""They do not know what kind of disk the host has."""
+
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
@@ -71,17 +75,36 @@ def kind_of_file_system(path: Path, mounts: Path = _MOUNTS) -> str:
 def spins(path: Path, devices: Path = _DEVICES) -> bool | None:
     """Whether a path is on a disk that spins; None where nobody says.
 
+    A virtual machine is not told what its disks are: Linux calls all of them spinning there.
+
     Args:
         devices: block devices by their numbers. Source: Linux, sysfs, `queue/rotational`.
     """
+    block = _block_of(path, devices)
+    if block is None or _is_virtual(block, devices):
+        return None
+    return (block / _ROTATIONAL).read_text().strip() == "1"
+
+
+def _block_of(path: Path, devices: Path) -> Path | None:
+    """The device that a path is on, as the system describes it; of a partition, its disk."""
     device = os.stat(path).st_dev
-    block = devices / f"{os.major(device)}:{os.minor(device)}"
-    for queue in (block / "queue", block.resolve().parent / "queue"):  # a partition has none
-        try:
-            return (queue / "rotational").read_text().strip() == "1"
-        except OSError:
-            continue
-    return None
+    block = (devices / f"{os.major(device)}:{os.minor(device)}").resolve()
+    candidates = (block, block.parent)
+    return next((each for each in candidates if (each / _ROTATIONAL).exists()), None)
+
+
+def _is_virtual(block: Path, devices: Path) -> bool:
+    """Whether a device is a virtual machine's disk, or lies on one."""
+    if (block / "device/driver").resolve().name in _VIRTUAL_DRIVERS:
+        return True
+    try:
+        below = _block_of(Path((block / "loop/backing_file").read_text().strip()), devices)
+    except OSError:
+        below = None
+    parts = [part.resolve() for part in (block / "slaves").glob("*")]
+    parts = [part if (part / "queue").exists() else part.parent for part in parts]
+    return any(_is_virtual(part, devices) for part in [*parts, *([below] if below else [])])
 
 
 def _is_at_or_below(path: str, point: str) -> bool:

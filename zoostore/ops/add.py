@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
+from zoostore.files.readers import Readers, threads_for
 from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.remembering import Remembered
 from zoostore.progress import Progress
-from zoostore.store.batch import Batch
+from zoostore.store.batch import Added, Batch, hash_file
 from zoostore.store.objectstore import ObjectStore
 
 _TRIES = 5
@@ -77,31 +79,53 @@ def take_in(
     """
     total = sum(item.stamp.size for item in found if item.kind and item.kind.is_file)
     progress.begin("adding", total)
-    entries: dict[str, Entry] = {}
-    small = [item for item in found if _is_small(item, batch.large_object)]
-    files = ((item.path, item.stamp) for item in small)
-    taken = batch.add_small_files(directory, files, progress.advance)
-    for item, added in zip(small, taken, strict=True):
-        assert item.kind is not None  # a file, executable or not
-        entries[item.path] = Entry(item.kind, added.size, added.oid)
-    for item in found:
-        if item.path not in entries:
-            entries[item.path] = _take_in_one(batch, directory, item, progress)
+    files = [item for item in found if item.kind is not None and item.kind.is_file]
+    small = [item for item in files if item.stamp.size < batch.large_object]
+    stamps = ((item.path, item.stamp) for item in small)
+    taken = dict(
+        zip(
+            (item.path for item in small),
+            batch.add_small_files(directory, stamps, progress.advance),
+            strict=True,
+        )
+    )
+    large = [item for item in files if item.path not in taken]
+    taken |= _take_in_large(batch, directory, large, progress)
     progress.end()
-    return {item.path: entries[item.path] for item in found}
+    return {item.path: _entry(item, taken.get(item.path)) for item in found}
 
 
-def _is_small(item: Found, large_object: int) -> bool:
-    return item.kind is not None and item.kind.is_file and item.stamp.size < large_object
+def _take_in_large(
+    batch: Batch, directory: Path, files: list[Found], progress: Progress
+) -> dict[str, Added]:
+    """Take in files of which some are hashed by other threads, while others are copied."""
+    if not files:
+        return {}
+    threads = threads_for(directory, batch.threads)
+    share = threads.share(sum(item.stamp.size for item in files))
+    with Readers(threads.files) as readers:
+        hashed = readers.ahead(
+            (item, partial(hash_file, directory / item.path, item.stamp, readers.go_on))
+            for item in files
+            if item.stamp.size < share
+        )
+        taken = {
+            item.path: batch.add_file(directory / item.path, item.stamp, progress.advance, oid())
+            for item, oid in hashed
+        }
+    for item in files:
+        if item.path not in taken:
+            taken[item.path] = batch.add_file(directory / item.path, item.stamp, progress.advance)
+    return taken
 
 
-def _take_in_one(batch: Batch, directory: Path, item: Found, progress: Progress) -> Entry:
+def _entry(item: Found, added: Added | None) -> Entry:
     if item.kind is Kind.LINK:
         return link_entry(item.target)
     if item.kind is Kind.DIRECTORY:
         return EMPTY_DIRECTORY
     assert item.kind is not None  # what has none was refused
-    added = batch.add_file(directory / item.path, item.stamp, progress.advance)
+    assert added is not None
     return Entry(item.kind, added.size, added.oid)
 
 

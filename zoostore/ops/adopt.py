@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
 from zoostore.digest import Oid
 from zoostore.errors import CannotAdd, DamagedContent, WrongContent
 from zoostore.files.links import COPY, HARDLINK, REFLINK
+from zoostore.files.readers import Readers, threads_for
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
@@ -22,7 +24,7 @@ from zoostore.ops.recording import Note, put_trees, record
 from zoostore.ops.relink import relink
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream
-from zoostore.store.adopting import adopt_file
+from zoostore.store.adopting import Read, adopt_file, read_file
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefRecord
@@ -100,12 +102,11 @@ def adopt(
         now: the time of the changes, in seconds since 1970-01-01 UTC.
         replace_by_links: make files of the cache links to the store's objects, to save space.
     """
-    work = _Work(store, cache, progress)
-    progress.begin("adopting", sum(file.size for file in work.places().values()))
-    try:
+    with contextlib.ExitStack() as stack:
+        work = _Work(store, cache, progress, stack)
+        progress.begin("adopting", sum(file.size for file in work.places().values()))
+        stack.callback(progress.end)
         models = tuple(work.adopt_model(model, now) for model in cache.models)
-    finally:
-        progress.end()
     taken = {place: (entry.oid, work.stamps[place]) for place, entry in work.taken.items()}
     relinked = relink(store, taken, progress) if replace_by_links else None
     size = sum(entry.size for entry in work.taken.values())
@@ -127,9 +128,15 @@ def adopt(
 
 
 class _Work:
-    """Adopting the models of one cache, each file of it once."""
+    """Adopting the models of one cache, each file of it once.
 
-    def __init__(self, store: ObjectStore, cache: Cache, progress: Progress) -> None:
+    Args:
+        stack: ends what goes on meanwhile.
+    """
+
+    def __init__(
+        self, store: ObjectStore, cache: Cache, progress: Progress, stack: contextlib.ExitStack
+    ) -> None:
         self._store = store
         self._since = store.sweep_mark()
         self._cache = cache
@@ -140,6 +147,36 @@ class _Work:
         self.linked = dict.fromkeys((REFLINK, HARDLINK, COPY), 0)
         self.reused_files = self.reused_bytes = self.written_bytes = 0
         self._unpublished = 0
+        self._staging = store.staging()
+        stack.callback(self._staging.close)
+        self._threads = threads_for(cache.root, store.threads)
+        self._readers = stack.enter_context(Readers(self._threads.files))
+        self._ahead = self._readers.ahead(self._reading())
+
+    def _reading(self) -> Iterator[tuple[Path, Callable[[], Read | None]]]:
+        """The reading of large files, in the order in which they are taken in."""
+        large = [file for file in self.places().values() if self._is_large(file)]
+        share = self._threads.share(sum(file.size for file in large))
+        if large:
+            self._staging.new_path()  # its folder is made before there are threads
+        for file in large:
+            is_shared = self._threads.files == 1 or file.size >= share
+            hashing = self._threads.hashing if is_shared else 1
+            is_here = self._here_as(file) is not None
+            yield file.place, _nothing if is_here else partial(self._read, file, hashing)
+
+    def _is_large(self, file: CachedFile) -> bool:
+        return file.size >= self._store.large_object
+
+    def _read(self, file: CachedFile, threads: int = 0) -> Read:
+        return read_file(
+            file.place,
+            file.stamp,
+            file.digests,
+            self._staging if self._is_large(file) else None,
+            threads=threads,
+            go_on=self._readers.go_on,
+        )
 
     def places(self) -> dict[Path, CachedFile]:
         """The files of the cache that its models need."""
@@ -172,20 +209,16 @@ class _Work:
         return entry._replace(kind=kind) if entry else None
 
     def _take_in(self, batch: Batch, file: CachedFile) -> None:
-        here = next((oid for digest in file.digests if (oid := self._store.find(digest))), None)
-        if here is not None and self._store.size_of_blob(here) == file.size:
+        ahead = next(self._ahead)[1] if self._is_large(file) else _nothing
+        here = self._here_as(file)
+        if here is not None:
             self._progress.advance(file.size)
             self._reuse(file, here)
             return
         try:
-            adopted = adopt_file(
-                batch,
-                file.place,
-                file.stamp,
-                file.digests,
-                f"{self._cache.kind} cache",
-                self._progress.advance,
-            )
+            read = ahead() or self._read(file)
+            origin, advance = f"{self._cache.kind} cache", self._progress.advance
+            adopted = adopt_file(batch, file.place, file.stamp, read, origin, advance)
         except (WrongContent, CannotAdd) as error:
             self.damaged[str(file.place)] = error.message
             return
@@ -200,6 +233,13 @@ class _Work:
         if self._unpublished >= PUBLISH_BYTES:
             batch.publish()
             self._unpublished = 0
+
+    def _here_as(self, file: CachedFile) -> Oid | None:
+        """The object that a file is called by, if it is here."""
+        here = next((oid for digest in file.digests if (oid := self._store.find(digest))), None)
+        if here is None or self._store.size_of_blob(here) != file.size:
+            return None
+        return here
 
     def _reuse(self, file: CachedFile, oid: Oid) -> None:
         self.reused_files += 1
@@ -253,6 +293,10 @@ class _Work:
         tree = put_trees(batch, listing)
         done = record(batch, listing, tree, stub, follows=old, old=old, op="add", note=Note(now))
         return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
+
+
+def _nothing() -> None:
+    """What is to be read of a file that is here, or that is read when its turn comes."""
 
 
 def _known(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zoostore.digest import Oid
+from zoostore.files.readers import threads_for
 from zoostore.ops.findings import Finding, Report
 from zoostore.ops.verifying_checkouts import verify_checkouts
 from zoostore.ops.verifying_names import (
@@ -14,7 +15,7 @@ from zoostore.ops.verifying_names import (
     verify_models,
     verify_reflog,
 )
-from zoostore.ops.verifying_objects import threads_for, verify_objects
+from zoostore.ops.verifying_objects import verify_objects
 from zoostore.progress import Progress
 from zoostore.store.derive import index_loose, index_packs, loose_files, pack_files
 from zoostore.store.index import Reader, Writer
@@ -104,7 +105,7 @@ def _look(
     total = _bytes_to_read(store, only)
     progress.begin("verifying", total)
     try:
-        readers = threads_for(store.layout.objects, threads)
+        readers = threads_for(store.layout.objects, threads or store.threads)
         tables = verify_objects(store, only, total, readers, report, progress)
         verify_models(store, names, report)
         report.forget_what_has_copies()

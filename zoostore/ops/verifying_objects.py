@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from zoostore.digest import BLAKE3, Digest, DigestHasher, Oid, digest_descriptor, hash_descriptor
 from zoostore.errors import MalformedObject, NewerFormat, ZooError
-from zoostore.files.mounts import spins
+from zoostore.files.readers import Readers, Threads
 from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
@@ -26,36 +24,11 @@ from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
-_MOST_THREADS = 8
-_WORTH_SHARING = 16 << 20
-"""A file of fewer bytes is never hashed by several threads."""
-
-_AHEAD = 4
-"""So many pieces of work wait for each thread, so that none has to."""
-
 _NOTED_AT_A_TIME = 1024
 
-T = TypeVar("T")
 Aliases = Mapping[Oid, set[Digest]]
 Learned = Callable[[Writer], None]
 """Has the index know something, if what it knew before is what it still knows."""
-
-
-class Threads(NamedTuple):
-    """How many files are read at a time, and how many threads hash a large one."""
-
-    files: int
-    hashing: int
-
-
-def threads_for(folder: Path, wanted: int | None) -> Threads:
-    """The threads to read the files of a folder with; `wanted` is what somebody asked for.
-
-    More than a few are no faster. A disk that spins has to go to and fro between files that are
-    read together, so there they are read one after the other.
-    """
-    count = wanted or min(os.cpu_count() or 1, _MOST_THREADS)
-    return Threads(1 if wanted is None and spins(folder) else count, count)
 
 
 @dataclass
@@ -65,11 +38,16 @@ class _Objects:
     aliases: Aliases
     report: Report
     progress: Progress
+    readers: Readers
     share: int
     large: list[tuple[Oid, Path]] = field(default_factory=list)
 
     def is_wanted(self, oid: Oid) -> bool:
         return self.only is None or oid in self.only
+
+    def advance(self, count: int) -> None:
+        self.readers.go_on()
+        self.progress.advance(count)
 
 
 def verify_objects(
@@ -91,13 +69,12 @@ def verify_objects(
         What the tables of aliases say.
     """
     aliases = read_aliases(store)
-    # A file that is more than one thread's share is hashed by all of them, after the others; so is
-    # each that is worth it where no others are read meanwhile.
-    share = max(total // threads.files if threads.files > 1 else 0, _WORTH_SHARING)
-    objects = _Objects(store, only, aliases, report, progress, share)
-    by_all = (_verify_loose(objects, oid, path, threads.hashing) for oid, path in objects.large)
-    learned = itertools.chain(_on_threads(_work(objects), threads.files), by_all)
-    _note(store, filter(None, learned))
+    with Readers(threads.files) as readers:
+        share = threads.share(total)
+        objects = _Objects(store, only, aliases, report, progress, readers, share)
+        ahead = (done() for _, done in readers.ahead(_work(objects)))
+        by_all = (_verify_loose(objects, oid, path, threads.hashing) for oid, path in objects.large)
+        _note(store, filter(None, itertools.chain(ahead, by_all)))
     return aliases
 
 
@@ -119,8 +96,8 @@ def read_aliases(store: ObjectStore) -> Aliases:
     return found
 
 
-def _work(objects: _Objects) -> Iterator[Callable[[], Learned | None]]:
-    """What is to be done, in pieces; large files are put off."""
+def _work(objects: _Objects) -> Iterator[tuple[Path, Callable[[], Learned | None]]]:
+    """What is to be done, by the file that is read; large ones are put off."""
     for oid, entry in loose_files(objects.store.layout):
         if not objects.is_wanted(oid):
             continue
@@ -128,25 +105,9 @@ def _work(objects: _Objects) -> Iterator[Callable[[], Learned | None]]:
         if entry.stat(follow_symlinks=False).st_size >= objects.share:
             objects.large.append((oid, path))
         else:
-            yield lambda oid=oid, path=path: _verify_loose(objects, oid, path, 1)  # type: ignore[misc]
+            yield path, partial(_verify_loose, objects, oid, path, 1)
     for name, path in pack_files(objects.store.layout):
-        yield lambda name=name, path=path: _verify_pack(objects, name, path)  # type: ignore[misc]
-
-
-def _on_threads(work: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
-    """The results of work, in order, of which so much is done at a time."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="zoostore-verify") as pool:
-        waiting: deque[Future[T]] = deque()
-        try:
-            for piece in work:
-                waiting.append(pool.submit(piece))
-                if len(waiting) >= _AHEAD * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        yield path, partial(_verify_pack, objects, name, path)
 
 
 def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> Learned | None:
@@ -158,7 +119,7 @@ def _verify_loose(objects: _Objects, oid: Oid, path: Path, threads: int) -> Lear
         with open(path, "rb", buffering=0) as file:
             status = os.fstat(file.fileno())  # before: what is written meanwhile shows
             digests = digest_descriptor(
-                file.fileno(), algorithms, threads=threads, advance=objects.progress.advance
+                file.fileno(), algorithms, threads=threads, advance=objects.advance
             )
     except FileNotFoundError:
         return None  # gc has just taken it away
@@ -235,7 +196,7 @@ class _Pack:
         wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
         for row in wanted:
             self._verify_row(row)
-            self._objects.progress.advance(row.stored)
+            self._objects.advance(row.stored)
         self._check_index(wanted)
         return self._learned(status)
 
@@ -257,7 +218,8 @@ class _Pack:
         try:
             rows = self._pack.table()
             if self._objects.only is None:
-                got, _ = hash_descriptor(self._pack.fileno())
+                go_on = self._objects.readers.go_on
+                got, _ = hash_descriptor(self._pack.fileno(), advance=go_on)
                 if got != self._name:
                     raise MalformedObject(f"Its content has the id {got}, which is not its name.")
         except NewerFormat:

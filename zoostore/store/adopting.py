@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,6 +13,7 @@ from zoostore.errors import WrongContent
 from zoostore.files.copying import clone_aside, copy_aside, link_aside
 from zoostore.files.links import COPY, HARDLINK, REFLINK
 from zoostore.files.sharing import hides
+from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
 from zoostore.store.batch import Advance, Batch, Staged, changed, open_regular
 from zoostore.store.records import ObjectKind
@@ -34,13 +35,59 @@ class Adopted(NamedTuple):
     how: str
 
 
-def adopt_file(
-    batch: Batch,
+class Read(NamedTuple):
+    """What reading somebody's file came to.
+
+    Attributes:
+        clone: a staged file that shares its blocks and was read in its stead, if one was made.
+        digests: by algorithm, BLAKE3 always among them.
+    """
+
+    clone: Path | None
+    digests: Mapping[str, Digest]
+
+
+def read_file(
     path: Path,
     expect: Stamp,
     promised: Iterable[Digest],
-    origin: str,
-    advance: Advance,
+    staging: Staging | None,
+    *,
+    threads: int = 0,
+    go_on: Advance = lambda _: None,
+) -> Read:
+    """Read somebody's file to see whether it is what was promised.
+
+    Args:
+        expect: the file's stamp when it was found.
+        promised: what it must have.
+        staging: where to make a clone, if that is to be tried.
+        threads: that hash it; 0: as many as are worth it.
+        go_on: is told of each piece that was read, and may raise.
+
+    Raises:
+        WrongContent: it does not have a digest that was promised.
+        FileChanged, UnreadableFile: as `Batch.add_file`.
+    """
+    promised = tuple(promised)
+    with _open_unchanged(path, expect) as file:
+        clone = clone_aside(path, staging) if staging else None
+        try:
+            with open(clone, "rb") if clone else contextlib.nullcontext(file) as source:
+                algorithms = [digest.algorithm for digest in promised]
+                digests = digest_descriptor(
+                    source.fileno(), algorithms, threads=threads, advance=go_on
+                )
+            _check_promised(path, digests, promised)
+        except BaseException:
+            if clone is not None:
+                clone.unlink()
+            raise
+    return Read(clone, digests)
+
+
+def adopt_file(
+    batch: Batch, path: Path, expect: Stamp, read: Read, origin: str, advance: Advance
 ) -> Adopted:
     """Take in a file of somebody else's, without copying it where links allow.
 
@@ -48,48 +95,42 @@ def adopt_file(
 
     Args:
         expect: the file's stamp when it was found.
-        promised: what it must have.
-        origin: who says so.
+        read: what reading it came to.
+        origin: who calls it so.
 
     Raises:
-        WrongContent: it does not have a digest that was promised.
-        FileChanged, UnreadableFile: as `add_file`.
+        FileChanged, UnreadableFile: as `Batch.add_file`.
     """
-    promised = tuple(promised)
-    with open_regular(path) as file:
-        # Linking to it by another of its names has changed the time of its status.
-        if Stamp.of(os.fstat(file.fileno())).without_ctime() != expect.without_ctime():
-            raise changed(path)
-        adopted, digests = _adopt(batch, path, file, expect, promised)
-    batch.note_aliases(origin, {adopted.oid: digests.values()})
+    with _open_unchanged(path, expect) as file:
+        adopted = _adopt(batch, path, file, expect, read)
+    batch.note_aliases(origin, {adopted.oid: read.digests.values()})
     advance(adopted.size)
     return adopted
 
 
-def _adopt(
-    batch: Batch, path: Path, file: BinaryIO, expect: Stamp, promised: Sequence[Digest]
-) -> tuple[Adopted, Mapping[str, Digest]]:
-    clone = None
-    if expect.size >= batch.large_object:
-        clone = clone_aside(path, batch.staging)
-    with open(clone, "rb") if clone else contextlib.nullcontext(file) as source:
-        digests = digest_descriptor(source.fileno(), [digest.algorithm for digest in promised])
-        _check_promised(path, digests, promised)
-    oid = Oid(digests[BLAKE3].value)
+def _open_unchanged(path: Path, expect: Stamp) -> BinaryIO:
+    file = open_regular(path)
+    # Linking to it by another of its names has changed the time of its status.
+    if Stamp.of(os.fstat(file.fileno())).without_ctime() != expect.without_ctime():
+        file.close()
+        raise changed(path)
+    return file
+
+
+def _adopt(batch: Batch, path: Path, file: BinaryIO, expect: Stamp, read: Read) -> Adopted:
+    clone, oid = read.clone, Oid(read.digests[BLAKE3].value)
     if batch.has(oid):
         if clone is not None:
             clone.unlink()
-        return Adopted(oid, expect.size, is_new=False, how=""), digests
+        return Adopted(oid, expect.size, is_new=False, how="")
     if expect.size < batch.large_object:
-        file.seek(0)
         _put_read(batch, path, oid, file.read(expect.size + 1))
-        return Adopted(oid, expect.size, is_new=True, how="packed"), digests
-    how = REFLINK
-    staged = Staged(clone) if clone is not None else None
+        return Adopted(oid, expect.size, is_new=True, how="packed")
+    how, staged = REFLINK, Staged(clone) if clone is not None else None
     if staged is None:
         how, staged = _link_or_copy(batch, path, file, oid, expect)
     batch.stage(oid, staged, expect.size)
-    return Adopted(oid, expect.size, is_new=True, how=how), digests
+    return Adopted(oid, expect.size, is_new=True, how=how)
 
 
 def _put_read(batch: Batch, path: Path, oid: Oid, data: bytes) -> None:

@@ -68,6 +68,7 @@ class Batch:
         new_bytes: their size.
         staging: the folder for what is not yet published.
         large_object: blobs of at least this many bytes become files of their own.
+        threads: how many files to read at a time; None: as suits the disk.
     """
 
     def __init__(self, store: ObjectStore, since: bytes | None = None) -> None:
@@ -76,6 +77,7 @@ class Batch:
         self._relied: set[Oid] = set()
         self.staging = store.staging()
         self.large_object = store.large_object
+        self.threads = store.threads
         self._staged: dict[Oid, Staged] = {}
         self._aliases: dict[str, set[tuple[Oid, Digest]]] = {}
         self._arrivals = _Arrivals({}, [], set())
@@ -115,11 +117,14 @@ class Batch:
         self._count(len(data))
         return True
 
-    def add_file(self, path: Path, expect: Stamp, advance: Advance) -> Added:
+    def add_file(
+        self, path: Path, expect: Stamp, advance: Advance, known: Oid | None = None
+    ) -> Added:
         """Take in a file's content as a blob.
 
         Args:
             expect: the file's stamp when it was found.
+            known: what `hash_file` said of it, if it is large and that was done already.
 
         Raises:
             FileChanged: it is not that file any more, or it changed while it was read.
@@ -130,7 +135,7 @@ class Batch:
             if expect.size < self.large_object:
                 added = self._add_small(file)
             else:
-                added = self._add_large(path, file)
+                added = self._add_large(path, file, known or hash_descriptor(file.fileno())[0])
             check_stamp(path, file, expect)
         if added.size != expect.size:
             raise changed(path)
@@ -235,8 +240,8 @@ class Batch:
         oid = hash_bytes(data)
         return Added(oid, len(data), self.put(oid, ObjectKind.BLOB, data))
 
-    def _add_large(self, path: Path, file: BinaryIO) -> Added:
-        oid, size = hash_descriptor(file.fileno())
+    def _add_large(self, path: Path, file: BinaryIO, oid: Oid) -> Added:
+        size = os.fstat(file.fileno()).st_size
         if self.has(oid):
             return Added(oid, size, is_new=False)
         from zoostore.files.copying import copy_aside
@@ -426,6 +431,20 @@ def _read_all(root: Path, files: Iterable[tuple[str, Stamp]]) -> Iterator[bytes]
         if len(data) != expect.size or Stamp.of(status) != expect:
             raise changed(root / path)
         yield data
+
+
+def hash_file(path: Path, expect: Stamp, go_on: Advance) -> Oid:
+    """The oid of a file's content, found by this thread alone.
+
+    Args:
+        expect: the file's stamp when it was found. Whether it still has it must be seen later.
+        go_on: is told of each piece that was read, and may raise.
+
+    Raises: what `add_file` raises.
+    """
+    with open_regular(path) as file:
+        check_stamp(path, file, expect)
+        return hash_descriptor(file.fileno(), threads=1, advance=go_on)[0]
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -47,13 +47,20 @@ class FrontStore(ObjectStore):
         look: Callable[[], Collection[Alternate]],
         *,
         large_object: int = LARGE_OBJECT,
+        threads: int | None = None,
         mends: bool = True,
     ) -> None:
-        super().__init__(names, large_object=large_object, mends=mends)
+        super().__init__(names, large_object=large_object, threads=threads, mends=mends)
         self._look = look
 
     def without_mending(self) -> FrontStore:
-        return FrontStore(self.names, self._look, large_object=self.large_object, mends=False)
+        return FrontStore(
+            self.names,
+            self._look,
+            large_object=self.large_object,
+            threads=self.threads,
+            mends=False,
+        )
 
     def _behind(self) -> list[ObjectStore]:
         return [alternate.store for alternate in self._look() if alternate.store is not None]

@@ -36,22 +36,31 @@ class ObjectStore:
     Args:
         names: its refs and tags, with the index.
         large_object: objects of at least this many bytes are kept loose.
+        threads: how many files to read at a time; None: as suits the disk that they are on.
         mends: whether to set aside what is damaged, and to note what is learned.
     """
 
     def __init__(
-        self, names: Names, *, large_object: int = LARGE_OBJECT, mends: bool = True
+        self,
+        names: Names,
+        *,
+        large_object: int = LARGE_OBJECT,
+        threads: int | None = None,
+        mends: bool = True,
     ) -> None:
         self.names = names
         self.layout = names.layout
         self.large_object = large_object
+        self.threads = threads
         self._mends = mends and not names.read_only
         self._packs: dict[int, PackReader] = {}
         self._intact_packs: set[int] = set()
 
     def without_mending(self) -> ObjectStore:
         """The same store, to be looked at and left as it is."""
-        return ObjectStore(self.names, large_object=self.large_object, mends=False)
+        return ObjectStore(
+            self.names, large_object=self.large_object, threads=self.threads, mends=False
+        )
 
     def staging(self) -> Staging:
         """A new folder for writes in progress, on the store's file system."""

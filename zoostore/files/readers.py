@@ -1,0 +1,102 @@
+"""Reading many files: how many at a time, and which of them ahead of their turn."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+from zoostore.files.mounts import spins
+
+_MOST_THREADS = 8
+_WORTH_SHARING = 16 << 20
+_AHEAD = 4
+"""So many pieces of work wait for each thread, so that none has to."""
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Threads(NamedTuple):
+    """How many files are read at a time, and how many threads hash a large one."""
+
+    files: int
+    hashing: int
+
+    def share(self, total: int) -> int:
+        """From how many bytes on a file is better hashed by all threads than by one of them.
+
+        It is more than one thread's share of the `total`, or no others are read meanwhile.
+        """
+        return max(total // self.files if self.files > 1 else 0, _WORTH_SHARING)
+
+
+def threads_for(folder: Path, wanted: int | None) -> Threads:
+    """The threads to read the files of a folder with; `wanted` is what somebody asked for.
+
+    More than a few are no faster. A disk that spins has to go to and fro between files that are
+    read together, so there they are read one after the other.
+    """
+    count = wanted or min(os.cpu_count() or 1, _MOST_THREADS)
+    return Threads(1 if wanted is None and spins(folder) else count, count)
+
+
+class _Unwanted(Exception):
+    """What a thread works at is not wanted any more."""
+
+
+class Readers:
+    """Threads that do work ahead of its turn. Use as a context; at its end, they stop.
+
+    Args:
+        count: how many. With one, everything is done when its turn comes, by who asks.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._is_over = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+
+    def go_on(self, _: int = 0) -> None:
+        """To be called by work that takes long, now and then: raises if nobody waits for it."""
+        if self._is_over.is_set():
+            raise _Unwanted
+
+    def ahead(
+        self, work: Iterable[tuple[K, Callable[[], T]]]
+    ) -> Iterator[tuple[K, Callable[[], T]]]:
+        """The same pieces of work in the same order, of which some are done already.
+
+        A piece that fails raises when it is called, in the thread that calls it.
+        """
+        if self._count == 1:
+            yield from work
+            return
+        # Imported here: most often there is nothing to read.
+        from concurrent.futures import Future
+        from concurrent.futures.thread import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(self._count, thread_name_prefix="zoostore-reader") as pool:
+            waiting: deque[tuple[K, Future[T]]] = deque()
+            try:
+                for key, piece in work:
+                    waiting.append((key, pool.submit(piece)))
+                    if len(waiting) >= _AHEAD * self._count:
+                        key, first = waiting.popleft()
+                        yield key, first.result
+                while waiting:
+                    key, first = waiting.popleft()
+                    yield key, first.result
+            except BaseException:
+                self._is_over.set()
+                for _, future in waiting:
+                    future.cancel()
+                raise
