@@ -22,7 +22,7 @@ LINK_MODES = (REFLINK, HARDLINK, SYMLINK, COPY)
 _FICLONE = 0x40049409
 """ioctl request of Linux's linux/fs.h."""
 
-_SENT_AT_ONCE = 1 << 30
+_SENT_AT_ONCE = 64 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
 
 _CANNOT_LINK = frozenset(
@@ -72,26 +72,32 @@ def symlink(source: Path, target: Path, permissions: int) -> None:
     os.symlink(os.path.abspath(source), target)
 
 
-def copy(source: Path, target: Path, permissions: int) -> None:
-    """Make `target` a file of its own with the bytes of `source`."""
+def copy(
+    source: Path, target: Path, permissions: int, go_on: Callable[[], object] = lambda: None
+) -> None:
+    """Make `target` a file of its own with the bytes of `source`.
+
+    Args:
+        go_on: is called now and then, and may raise.
+    """
     # Opened once, and not to be truncated: ext4 takes that for the replacement of a file, and
     # then begins to write it to the disk while it is closed.
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, permissions)
     with open(source, "rb", buffering=0) as original, open(descriptor, "wb", buffering=0) as new:
-        if not _sent(original.fileno(), new.fileno()):
+        if not _sent(original.fileno(), new.fileno(), go_on):
             # Imported here: it loads three compressors.
             import shutil
 
             shutil.copyfileobj(original, new)
 
 
-def _sent(source: int, target: int) -> bool:
+def _sent(source: int, target: int, go_on: Callable[[], object]) -> bool:
     """Whether the system copied the rest of a file, from descriptor to descriptor."""
     if sys.platform != "linux":
         return False
     try:
         while os.sendfile(target, source, None, _SENT_AT_ONCE):
-            pass
+            go_on()
     except OSError as error:
         if is_unavailable(error):
             return False

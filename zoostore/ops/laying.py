@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from zoostore.errors import LinkModeUnavailable
 from zoostore.files.links import (
@@ -18,8 +20,10 @@ from zoostore.files.links import (
     REFLINK,
     SYMLINK,
     choose_mode,
+    copy,
     is_unavailable,
 )
+from zoostore.files.readers import Readers, threads_for
 from zoostore.files.scan import found_at
 from zoostore.files.stamp import Stamp
 from zoostore.groups import grouped
@@ -83,11 +87,14 @@ class Layer:
             DamagedContent: the object is missing or damaged.
         """
         content = self._store.content(entry.oid) if entry.kind.is_file else None
-        self._make(entry, content, target, stage, alone=alone)
+        mode = self._mode_of(entry, content, stage, alone=alone)
+        self._make(entry, content, target, mode)
         self._progress.advance(entry.size)
 
     def lay_all(self, entries: Listing, root: Path, alone: Set[str]) -> dict[str, Tracked]:
         """Lay a whole listing out in an empty folder; the records of its paths, in its order.
+
+        Large files that are copied are so at the end, several at a time.
 
         Args:
             alone: the paths at which to make files that nothing else is a name of.
@@ -95,6 +102,7 @@ class Layer:
         Raises: what `lay` raises.
         """
         laid: dict[str, Tracked] = {}
+        copies: list[_Copy] = []
         for group in grouped(
             entries.items(),
             lambda item: item[1].size,
@@ -108,38 +116,63 @@ class Layer:
                 status = None
                 if entry.kind is not Kind.DIRECTORY:
                     content = next(contents) if entry.kind.is_file else None
-                    status = self._make(entry, content, target, root, alone=path in alone)
+                    mode = self._mode_of(entry, content, root, alone=path in alone)
+                    if mode == COPY and isinstance(content, Path):
+                        copies.append(_Copy(path, entry, content, target))
+                        continue
+                    status = self._make(entry, content, target, mode)
                 laid[path] = laid_out(entry, Stamp.of(status)) if status else laid_at(entry, target)
-            self._progress.advance(sum(entry.size for _, entry in group))
+            self._progress.advance(sum(entry.size for path, entry in group if path in laid))
+        laid |= self._copy_all(copies, root)
+        return {path: laid[path] for path in entries}
+
+    def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
+        """Make files with the bytes of objects; the records of their paths."""
+        laid: dict[str, Tracked] = {}
+        if not copies:
+            return laid
+        folders = (self._store.layout.objects, root)
+        count = min(threads_for(folder, self._store.threads).files for folder in folders)
+        with Readers(count) as readers:
+            for each, done in readers.ahead((each, each.work(readers.go_on)) for each in copies):
+                done()
+                laid[each.path] = laid_at(each.entry, each.target)
+                self.linked[COPY] += 1
+                self._progress.advance(each.entry.size)
         return laid
 
     def _make(
-        self, entry: Entry, content: Path | bytes | None, target: str, stage: Path, *, alone: bool
+        self, entry: Entry, content: Path | bytes | None, target: str, mode: str
     ) -> os.stat_result | None:
         """Make a file, or a link where there is no content; the status of what was written."""
         if content is None:
             os.symlink(entry.target, target)
             return None
-        permissions = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
         if isinstance(content, bytes):
             self.linked[COPY] += 1
-            return _write(target, content, permissions)
-        self._link(content, Path(target), permissions, stage, alone=alone)
+            return _write(target, content, _permissions(entry))
+        self._link(content, Path(target), _permissions(entry), mode)
         return None
 
-    def _link(
-        self, source: Path, target: Path, permissions: int, stage: Path, *, alone: bool
-    ) -> None:
-        mode = self._mode_from(source, stage)
+    def _mode_of(
+        self, entry: Entry, content: Path | bytes | None, stage: Path, *, alone: bool
+    ) -> str:
+        """How to give a path its content."""
+        if not isinstance(content, Path):
+            return COPY
+        mode = self._mode_from(content, stage)
         if alone and mode not in (REFLINK, COPY):
-            mode = self._mode_alone(source, stage)
+            mode = self._mode_alone(content, stage)
         # A name that shares the object's inode shares its permissions, which are not executable.
-        if permissions & stat.S_IXUSR and mode not in (COPY, REFLINK):
+        if entry.kind is Kind.EXECUTABLE and mode not in (COPY, REFLINK):
             mode = COPY
         # Somebody made the object executable through such a name, or it is a file of somebody's
         # that was adopted, and can be written to: theirs is left as it is.
-        if mode in (HARDLINK, SYMLINK) and os.stat(source).st_mode & _SOMEBODYS:
+        if mode in (HARDLINK, SYMLINK) and os.stat(content).st_mode & _SOMEBODYS:
             mode = COPY
+        return mode
+
+    def _link(self, source: Path, target: Path, permissions: int, mode: str) -> None:
         try:
             LINKERS[mode](source, target, permissions)
         except OSError as error:
@@ -169,6 +202,22 @@ class Layer:
             except LinkModeUnavailable:
                 self._found_alone[objects] = COPY
         return self._found_alone[objects]
+
+
+class _Copy(NamedTuple):
+    """A file that is to be made, with the bytes of an object."""
+
+    path: str
+    entry: Entry
+    source: Path
+    target: str
+
+    def work(self, go_on: Callable[[], None]) -> Callable[[], None]:
+        return partial(copy, self.source, Path(self.target), _permissions(self.entry), go_on)
+
+
+def _permissions(entry: Entry) -> int:
+    return 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
 
 
 def to_be_alone(store: ObjectStore, listing: Listing, written: Iterable[str]) -> set[str]:
