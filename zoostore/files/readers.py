@@ -7,9 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from zoostore.files.mounts import spins
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _MOST_THREADS = 8
 _WORTH_SHARING = 16 << 20
@@ -58,12 +61,15 @@ class Readers:
     def __init__(self, count: int) -> None:
         self._count = count
         self._is_over = threading.Event()
+        self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def go_on(self, _: int = 0) -> None:
         """To be called by work that takes long, now and then: raises if nobody waits for it."""
@@ -80,23 +86,21 @@ class Readers:
         if self._count == 1:
             yield from work
             return
+        pool = self._threads()
+        waiting: deque[tuple[K, Future[T]]] = deque()
+        for key, piece in work:
+            waiting.append((key, pool.submit(piece)))
+            if len(waiting) >= _AHEAD * self._count:
+                key, first = waiting.popleft()
+                yield key, first.result
+        while waiting:
+            key, first = waiting.popleft()
+            yield key, first.result
+
+    def _threads(self) -> ThreadPoolExecutor:
         # Imported here: most often there is nothing to read.
-        from concurrent.futures import Future
         from concurrent.futures.thread import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(self._count, thread_name_prefix="zoostore-reader") as pool:
-            waiting: deque[tuple[K, Future[T]]] = deque()
-            try:
-                for key, piece in work:
-                    waiting.append((key, pool.submit(piece)))
-                    if len(waiting) >= _AHEAD * self._count:
-                        key, first = waiting.popleft()
-                        yield key, first.result
-                while waiting:
-                    key, first = waiting.popleft()
-                    yield key, first.result
-            except BaseException:
-                self._is_over.set()
-                for _, future in waiting:
-                    future.cancel()
-                raise
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="zoostore-reader")
+        return self._pool
