@@ -72,7 +72,7 @@ def _write_model(layout: Layout, number: int) -> _Model:
     os.replace(staged, layout.pack(name))
     with open(layout.reflog, "ab") as reflog:
         reflog.write(encode_change(change))
-    return _Model(PackRecord.of(name, layout.pack(name).stat()), rows, weights)
+    return _Model(PackRecord.of(name, layout.pack(name).stat()), list(rows), weights)
 
 
 def _write_loose(layout: Layout, data: bytes) -> tuple[Oid, Location]:

@@ -75,7 +75,7 @@ def pack_of(objects: list[tuple[ObjectKind, bytes]]) -> tuple[bytes, Oid, list[P
     for kind, data in objects:
         writer.add(oid_of(kind, data), kind, data)
     name, rows = writer.finish()
-    return file.getvalue(), name, rows
+    return file.getvalue(), name, list(rows)
 
 
 def written(path: Path, data: bytes) -> PackReader:

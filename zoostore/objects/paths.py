@@ -8,7 +8,7 @@ system that folds case or normalises Unicode.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zoostore.errors import UnsafePath
 
@@ -23,6 +23,8 @@ CHECKOUT_FOLDER = ".zoostore"
 """Where a checkout keeps what it knows; never part of a snapshot."""
 
 _WINDOWS_FORBIDDEN = frozenset('\\:*?"<>|') | {chr(code) for code in range(32)}
+_NEVER_PLAIN = frozenset(["", ".", "..", CHECKOUT_FOLDER])
+
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789¹²³"]
@@ -72,7 +74,23 @@ def _checked(name: str) -> str:
 
 def check_names(names: Iterable[str]) -> None:
     """Refuse what `check_name` and `check_siblings` refuse of the names of one directory."""
-    _check_twins((_checked(name), name) for name in names)
+    names = list(names)
+    if not _are_plain(names):
+        _check_twins((_checked(name), name) for name in names)
+
+
+def _are_plain(names: Sequence[str]) -> bool:
+    """Whether names are in ASCII and nothing is wrong with any. They are looked at together."""
+    text = "/".join(names)
+    keys = set(text.lower().split("/"))
+    return (
+        text.isascii()
+        and "\0" not in text
+        and len(keys) == len(names)  # neither twins nor a slash, which would make more of them
+        and text.count("/") == len(names) - 1
+        and keys.isdisjoint(_NEVER_PLAIN)
+        and max(map(len, names)) <= MAX_NAME_BYTES
+    )
 
 
 def check_siblings(names: Iterable[str]) -> None:
@@ -103,6 +121,8 @@ def check_path(path: str) -> None:
     Raises:
         UnsafePath: the path is too deep or too long. Its names were checked before.
     """
+    if len(path) < MAX_DEPTH:  # so it has fewer slashes, and at most four bytes for each of these
+        return
     length = len(path) if path.isascii() else len(path.encode("utf-8", errors="surrogatepass"))
     if path.count("/") >= MAX_DEPTH or length > MAX_PATH_BYTES:
         raise UnsafePath(

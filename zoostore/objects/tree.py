@@ -50,6 +50,8 @@ class Kind(IntEnum):
         return self <= Kind.EXECUTABLE
 
 
+_FILE_KINDS = {int(kind): kind for kind in (Kind.FILE, Kind.EXECUTABLE)}
+
 _MODES = {
     Kind.FILE: "100644",
     Kind.EXECUTABLE: "100755",
@@ -130,35 +132,37 @@ def _decode_entries(data: bytes) -> dict[str, Entry]:
     for _ in range(count):
         kind_code, name_length = _HEAD.unpack_from(data, offset)
         offset += _HEAD.size
-        raw = data[offset : offset + name_length]
+        end = offset + name_length
+        raw = data[offset:end]
         if len(raw) != name_length or raw <= previous:
             raise ValueError("a name is cut short, or out of order")
         previous = raw
-        offset += name_length
-        entry, offset = _decode_body(Kind(kind_code), data, offset)
-        entries[raw.decode("utf-8")] = entry
+        if kind_code in _FILE_KINDS:  # here and not in a function: there are very many of them
+            size, oid = _FILE.unpack_from(data, end)
+            if size > _MAX_SIZE:
+                raise ValueError("a size is too large")
+            entries[raw.decode("utf-8")] = Entry(_FILE_KINDS[kind_code], size, Oid(oid))
+            offset = end + _FILE.size
+        else:
+            entries[raw.decode("utf-8")], offset = _decode_other(Kind(kind_code), data, end)
     if offset != len(data):
         raise ValueError("it goes on after its last entry")
     return entries
 
 
-def _decode_body(kind: Kind, data: bytes, offset: int) -> tuple[Entry, int]:
+def _decode_other(kind: Kind, data: bytes, offset: int) -> tuple[Entry, int]:
+    """A directory's or a link's entry, and where it ends."""
     if kind is Kind.DIRECTORY:
         end = offset + OID_BYTES
         if end > len(data):
             raise ValueError("an entry is cut short")
         return Entry(kind, 0, Oid(data[offset:end])), end
-    if kind is Kind.LINK:
-        (length,) = _TARGET.unpack_from(data, offset)
-        end = offset + _TARGET.size + length
-        target = data[offset + _TARGET.size : end]
-        if len(target) != length:
-            raise ValueError("a link is cut short")
-        return link_entry(target.decode("utf-8")), end
-    size, oid = _FILE.unpack_from(data, offset)
-    if size > _MAX_SIZE:
-        raise ValueError("a size is too large")
-    return Entry(kind, size, Oid(oid)), offset + _FILE.size
+    (length,) = _TARGET.unpack_from(data, offset)
+    end = offset + _TARGET.size + length
+    target = data[offset + _TARGET.size : end]
+    if len(target) != length:
+        raise ValueError("a link is cut short")
+    return link_entry(target.decode("utf-8")), end
 
 
 def tree_oid(data: bytes) -> Oid:

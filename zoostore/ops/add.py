@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
-from zoostore.ops.remembering import Remembered
+from zoostore.ops.remembering import Remembered, records_of
+from zoostore.ops.tracking import Records
 from zoostore.progress import Progress
-from zoostore.store.batch import Added, Batch, hash_file
+from zoostore.store.batch import Batch, hash_file
 from zoostore.store.objectstore import ObjectStore
 
 _TRIES = 5
+_FILES = (Kind.FILE, Kind.EXECUTABLE)
 
 
 def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Progress) -> Recorded:
@@ -29,18 +32,29 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
         CannotAdd: something in it cannot be kept; nothing was added.
     """
     _check_directory(store, directory)
-    found = require_keepable(directory, scan(directory))
     remembered = Remembered(store, directory)
     with Batch(store) as batch:
-        known = remembered.entries(found)
-        batch.rely_on(entry.oid for entry in known.values())
-        unknown = [item for item in found if item.path not in known]
-        taken = {**known, **take_in(batch, directory, unknown, progress)}
-        listing = {item.path: taken[item.path] for item in found}
+        listing, records = _take_in_directory(batch, directory, remembered, progress)
         recorded = _record_at_last(store, batch, listing, stub, note)
-    if any(item.kind is not None and item.kind.is_file for item in unknown):
-        remembered.write(recorded.snapshot, found, listing)
+    if records is not None:
+        remembered.write(recorded.snapshot, records)
     return recorded
+
+
+def _take_in_directory(
+    batch: Batch, directory: Path, remembered: Remembered, progress: Progress
+) -> tuple[Listing, Records | None]:
+    """Take a directory's files into a batch: the listing of them, and what is to be remembered.
+
+    The second is None where nothing had to be read.
+    """
+    found = require_keepable(directory, scan(directory))
+    known = remembered.entries(found)
+    batch.rely_on(entry.oid for entry in known.values())
+    unknown = [item for item in found if item.path not in known]
+    listing = take_in(batch, directory, unknown, progress) | known
+    is_news = any(item.kind is not None and item.kind.is_file for item in unknown)
+    return listing, records_of(found, listing) if is_news else None
 
 
 def _record_at_last(
@@ -72,35 +86,31 @@ def _record(
 def take_in(
     batch: Batch, directory: Path, found: list[Found], progress: Progress
 ) -> dict[str, Entry]:
-    """Take files into a batch; the listing of them.
+    """Take files into a batch; their entries, in no order.
 
     Raises:
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
-    total = sum(item.stamp.size for item in found if item.kind and item.kind.is_file)
-    progress.begin("adding", total)
     files = [item for item in found if item.kind is not None and item.kind.is_file]
+    progress.begin("adding", sum(item.stamp.size for item in files))
+    entries = {item.path: _not_a_file(item) for item in found if item.kind not in _FILES}
     small = [item for item in files if item.stamp.size < batch.large_object]
     stamps = ((item.path, item.stamp) for item in small)
-    taken = dict(
-        zip(
-            (item.path for item in small),
-            batch.add_small_files(directory, stamps, progress.advance),
-            strict=True,
-        )
-    )
-    large = [item for item in files if item.path not in taken]
-    taken |= _take_in_large(batch, directory, large, progress)
+    oids = batch.add_small_files(directory, stamps, progress.advance)
+    entries |= zip((item.path for item in small), map(_file_entry, small, oids), strict=True)
+    large = [item for item in files if item.stamp.size >= batch.large_object]
+    for item, oid in _take_in_large(batch, directory, large, progress):
+        entries[item.path] = _file_entry(item, oid)
     progress.end()
-    return {item.path: _entry(item, taken.get(item.path)) for item in found}
+    return entries
 
 
 def _take_in_large(
     batch: Batch, directory: Path, files: list[Found], progress: Progress
-) -> dict[str, Added]:
+) -> Iterator[tuple[Found, Oid]]:
     """Take in files of which some are hashed by other threads, while others are copied."""
     if not files:
-        return {}
+        return
     threads = threads_for(directory, batch.threads)
     share = threads.share(sum(item.stamp.size for item in files))
     with Readers(threads.files) as readers:
@@ -109,24 +119,22 @@ def _take_in_large(
             for item in files
             if item.stamp.size < share
         )
-        taken = {
-            item.path: batch.add_file(directory / item.path, item.stamp, progress.advance, oid())
-            for item, oid in hashed
-        }
+        for item, oid in hashed:
+            path = directory / item.path
+            yield item, batch.add_file(path, item.stamp, progress.advance, oid()).oid
     for item in files:
-        if item.path not in taken:
-            taken[item.path] = batch.add_file(directory / item.path, item.stamp, progress.advance)
-    return taken
+        if item.stamp.size >= share:
+            path = directory / item.path
+            yield item, batch.add_file(path, item.stamp, progress.advance).oid
 
 
-def _entry(item: Found, added: Added | None) -> Entry:
-    if item.kind is Kind.LINK:
-        return link_entry(item.target)
-    if item.kind is Kind.DIRECTORY:
-        return EMPTY_DIRECTORY
+def _file_entry(item: Found, oid: Oid) -> Entry:
     assert item.kind is not None  # what has none was refused
-    assert added is not None
-    return Entry(item.kind, added.size, added.oid)
+    return Entry(item.kind, item.stamp.size, oid)
+
+
+def _not_a_file(item: Found) -> Entry:
+    return link_entry(item.target) if item.kind is Kind.LINK else EMPTY_DIRECTORY
 
 
 def _check_directory(store: ObjectStore, directory: Path) -> None:

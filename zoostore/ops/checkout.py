@@ -125,7 +125,7 @@ def checkout(
     layer = Layer(store, options.link, progress, before.link if before else COPY)
 
     def record(new: WorkingDirectory, paths: Mapping[str, Tracked]) -> None:
-        new.record(_state(store, found, options, layer.mode), dict(sorted(paths.items())))
+        new.record(_state(store, found, options, layer.mode), paths)
 
     alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
     remember_checkout(store, directory, found.id)
@@ -238,7 +238,7 @@ def _create(
         staged = staging.new_path()
         staged.mkdir()
         laid = layer.lay_all(todo.write, staged, alone)
-        record(WorkingDirectory(staged), {**todo.left_out, **laid})
+        record(WorkingDirectory(staged), {**todo.left_out, **laid} if todo.left_out else laid)
         os.rename(staged, directory)
     finally:
         staging.close()

@@ -166,4 +166,4 @@ def _follow(
     }
     paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
     follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
-    working.record(follow, dict(sorted(paths.items())))
+    working.record(follow, paths)

@@ -92,7 +92,7 @@ class Layer:
         self._progress.advance(entry.size)
 
     def lay_all(self, entries: Listing, root: Path, alone: Set[str]) -> dict[str, Tracked]:
-        """Lay a whole listing out in an empty folder; the records of its paths, in its order.
+        """Lay a whole listing out in an empty folder; the records of its paths.
 
         Large files that are copied are so at the end, several at a time.
 
@@ -103,6 +103,7 @@ class Layer:
         """
         laid: dict[str, Tracked] = {}
         copies: list[_Copy] = []
+        folder = None
         for group in grouped(
             entries.items(),
             lambda item: item[1].size,
@@ -112,7 +113,10 @@ class Layer:
             contents = self._store.contents([entry.oid for _, entry in group if entry.kind.is_file])
             for path, entry in group:
                 target = f"{root}/{path}"
-                self.make_folder(folder_of(entry, target))
+                above = path[: path.rfind("/") + 1]
+                if above != folder or entry.kind is Kind.DIRECTORY:
+                    self.make_folder(folder_of(entry, target))
+                    folder = above
                 status = None
                 if entry.kind is not Kind.DIRECTORY:
                     content = next(contents) if entry.kind.is_file else None
@@ -123,14 +127,11 @@ class Layer:
                     status = self._make(entry, content, target, mode)
                 laid[path] = laid_out(entry, Stamp.of(status)) if status else laid_at(entry, target)
             self._progress.advance(sum(entry.size for path, entry in group if path in laid))
-        laid |= self._copy_all(copies, root)
-        return {path: laid[path] for path in entries}
+        return laid | self._copy_all(copies, root) if copies else laid
 
     def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
         """Make files with the bytes of objects; the records of their paths."""
         laid: dict[str, Tracked] = {}
-        if not copies:
-            return laid
         folders = (self._store.layout.objects, root)
         count = min(threads_for(folder, self._store.threads).files for folder in folders)
         with Readers(count) as readers:

@@ -12,8 +12,13 @@ from zoostore.files.scan import Found
 from zoostore.files.sharing import make_folder
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry
-from zoostore.ops.tracking import Tracking, TrackingFile, laid_out
+from zoostore.ops.tracking import Records, Tracking, TrackingFile, laid_out
 from zoostore.store.objectstore import ObjectStore
+
+
+def records_of(found: Iterable[Found], listing: Listing) -> Records:
+    """What is to be remembered of files that were found, and taken in."""
+    return Records((item.path, laid_out(listing[item.path], item.lasting_stamp)) for item in found)
 
 
 class Remembered:
@@ -51,9 +56,8 @@ class Remembered:
         here = self._store.those_here({entry.oid for entry in same.values()})
         return {path: entry for path, entry in same.items() if entry.oid in here}
 
-    def write(self, snapshot: Oid, found: Iterable[Found], listing: Listing) -> None:
+    def write(self, snapshot: Oid, records: Records) -> None:
         """Remember what was added."""
-        paths = {item.path: laid_out(listing[item.path], item.lasting_stamp) for item in found}
         with contextlib.suppress(OSError):  # then it is read again
             make_folder(self._folder)
-            self._file.write(str(snapshot), paths)
+            self._file.write_records(str(snapshot), records)

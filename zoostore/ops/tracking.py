@@ -16,7 +16,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -138,6 +138,37 @@ class Tracking(NamedTuple):
         return tracked.stamp == stamp and stamp.newest_ns < self.written_ns
 
 
+class Records:
+    """The paths of a snapshot, encoded one by one: they take much less memory so.
+
+    Attributes:
+        newest_ns: the last moment at which the stamps say that something changed.
+    """
+
+    def __init__(self, tracked: Iterable[tuple[str, Tracked]]) -> None:
+        self.newest_ns = 0
+        self._rows = bytearray()
+        self._paths: list[str] = []
+        self._targets: list[str] = []
+        for path, ((kind, size, oid, target), is_laid_out, stamp) in tracked:
+            _, mtime_ns, inode, ctime_ns = stamp
+            self._rows += _RECORD.pack(kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid)
+            self._paths.append(path)
+            if kind is Kind.LINK:
+                self._targets.append(target)
+            self.newest_ns = max(self.newest_ns, mtime_ns, ctime_ns)
+
+    def file(self, snapshot: str) -> bytearray:
+        """The file that says so of a snapshot."""
+        head = _HEAD.pack(_MAGIC, Oid.parse(snapshot), len(self._paths))
+        texts = ("\0".join(part).encode("utf-8") for part in (self._paths, self._targets))
+        data = bytearray(head)
+        data += self._rows
+        data += b"\0".join(texts)
+        data += hash_bytes(data)
+        return data
+
+
 class TrackingFile:
     """The `entries` file of a folder."""
 
@@ -163,14 +194,17 @@ class TrackingFile:
 
     def write(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
         """Remember what was laid out of a snapshot, once its stamps lie in the past."""
-        newest = max((tracked.stamp.newest_ns for tracked in paths.values()), default=0)
+        self.write_records(snapshot, Records((path, paths[path]) for path in sorted(paths)))
+
+    def write_records(self, snapshot: str, records: Records) -> None:
+        """The same, of what is encoded already."""
         staging = Staging(self._path.parent)
         try:
             with staging.new_file() as (file, staged):
-                file.write(_encode(snapshot, paths))
+                file.write(records.file(snapshot))
                 file.flush()
                 share(staged)
-                _touch_after(file.fileno(), newest)
+                _touch_after(file.fileno(), records.newest_ns)
                 # What a power cut left empty or in zeros would be called damaged.
                 os.fsync(file.fileno())
                 os.replace(staged, self._path)
@@ -187,19 +221,6 @@ def _touch_after(descriptor: int, moment_ns: int) -> None:
             return
         time.sleep(_TICK_SECONDS)
         os.pwrite(descriptor, _MAGIC[:1], 0)
-
-
-def _encode(snapshot: str, paths: Mapping[str, Tracked]) -> bytes:
-    data = bytearray(_HEAD.pack(_MAGIC, Oid.parse(snapshot), len(paths)))
-    for tracked in paths.values():
-        entry, stamp = tracked.entry, tracked.stamp
-        times = (stamp.mtime_ns, stamp.inode, stamp.ctime_ns)
-        data += _RECORD.pack(entry.kind, tracked.is_laid_out, entry.size, *times, entry.oid)
-    data += "\0".join(paths).encode("utf-8") + b"\0"
-    links = (item.entry.target for item in paths.values() if item.entry.kind is Kind.LINK)
-    data += "\0".join(links).encode("utf-8")
-    data += hash_bytes(data)
-    return bytes(data)
 
 
 def _leads_away(path: str) -> bool:

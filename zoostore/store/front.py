@@ -76,10 +76,10 @@ class FrontStore(ObjectStore):
     def has(self, oid: Oid) -> bool:
         return super().has(oid) or self.lent(oid)
 
-    def those_here(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
-        here = super().those_here(oids)
+    def those_here(self, oids: Collection[Oid], *, unindexed: bool = True) -> dict[Oid, int | None]:
+        here = super().those_here(oids, unindexed=unindexed)
         for store in self._behind() if len(here) < len(set(oids)) else ():
-            here |= store.those_here(set(oids) - here.keys())
+            here |= store.those_here(set(oids) - here.keys(), unindexed=unindexed)
         return here
 
     def find(self, digest: Digest) -> Oid | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid
@@ -83,7 +83,7 @@ def _intact_objects(pack: PackReader) -> Iterator[tuple[Oid, ObjectKind, bytes]]
         yield row.oid, row.kind, data
 
 
-def _index_rows(index: Writer, record: PackRecord, rows: list[Packed]) -> None:
+def _index_rows(index: Writer, record: PackRecord, rows: Iterable[Packed]) -> None:
     number = index.add_pack(record)
     index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
 

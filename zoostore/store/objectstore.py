@@ -135,8 +135,12 @@ class ObjectStore:
         """
         return self._location_if_intact(oid) is not None
 
-    def those_here(self, oids: Collection[Oid]) -> dict[Oid, int | None]:
-        """Of some objects, those that `has` says are here, with what `size_of_blob` says."""
+    def those_here(self, oids: Collection[Oid], *, unindexed: bool = True) -> dict[Oid, int | None]:
+        """Of some objects, those that `has` says are here, with what `size_of_blob` says.
+
+        Args:
+            unindexed: whether to look for files that the index does not know of.
+        """
         places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
         for number in {place.pack for place in places.values() if place and not place.is_loose}:
             self._pack_is_intact(number)
@@ -144,7 +148,7 @@ class ObjectStore:
         for oid, place in places.items():
             if place is not None and place.pack in self._intact_packs:
                 here[oid] = _blob_size(place)
-            elif place is not None or self.layout.has_loose(oid):
+            elif place is not None or (unindexed and self.layout.has_loose(oid)):
                 found = self._location_if_intact(oid)
                 if found is not None:
                     here[oid] = _blob_size(found)

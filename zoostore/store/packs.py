@@ -39,6 +39,10 @@ MAX_PACKED_BYTES = 1 << 28
 RAW = 0
 """The only encoding so far: the payload is the object's bytes."""
 
+_KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
+
+RawRow: TypeAlias = tuple[bytes, int, int, int, int, int]
+"""A row as it stands in a table: oid, kind, encoding, offset, stored, size."""
 
 _OID_OF = {
     ObjectKind.BLOB: hash_bytes,
@@ -74,14 +78,15 @@ class PackWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._out = HashingWriter(file, expect_size=0)
-        self._rows: dict[Oid, Packed] = {}
+        self._oids: set[Oid] = set()
+        self._rows = bytearray()  # as they will stand in the table, in another order
         self._out.write(MAGIC)
 
     def __contains__(self, oid: Oid) -> bool:
-        return oid in self._rows
+        return oid in self._oids
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._oids)
 
     @property
     def size(self) -> int:
@@ -97,31 +102,47 @@ class PackWriter:
         parts: list[bytes] = []
         offset = self._out.size
         for oid, data in objects:
-            if oid in self._rows:
+            if oid in self._oids:
                 continue
             size = len(data)
             parts += (RECORD.pack(b"R", kind, RAW, size, size, oid), data)
             offset += RECORD.size
-            self._rows[oid] = Packed(oid, kind, RAW, offset, size, size)
+            self._oids.add(oid)
+            self._rows += ROW.pack(oid, kind, RAW, offset, size, size)
             offset += size
         self._out.write(b"".join(parts))
 
-    def finish(self) -> tuple[Oid, list[Packed]]:
+    def finish(self) -> tuple[Oid, Rows]:
         """Write the table and the footer; the pack's name and rows, in order of oid."""
-        rows = [self._rows[oid] for oid in sorted(self._rows)]
         table_offset = self._out.size
-        table = b"".join(map(_pack_row, rows))
+        rows = bytes(self._rows)
+        # Each begins with its oid.
+        table = b"".join(sorted(rows[at : at + ROW.size] for at in range(0, len(rows), ROW.size)))
         self._out.write(table)
-        self._out.write(FOOTER.pack(table_offset, len(rows), hash_bytes(table), END))
-        return self._out.oid(), rows
+        self._out.write(FOOTER.pack(table_offset, len(self), hash_bytes(table), END))
+        return self._out.oid(), Rows(table)
 
 
-def _pack_row(row: Packed) -> bytes:
-    return ROW.pack(row.oid, row.kind, row.encoding, row.offset, row.stored, row.size)
+class Rows:
+    """The rows of a table, each made when it is asked for: there may be very many.
+
+    Args:
+        table: that was written here.
+    """
+
+    def __init__(self, table: bytes) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table) // ROW.size
+
+    def __iter__(self) -> Iterator[Packed]:
+        return map(_as_packed, ROW.iter_unpack(self._table))
 
 
-RawRow: TypeAlias = tuple[bytes, int, int, int, int, int]
-"""A row as it stands in a table: oid, kind, encoding, offset, stored, size."""
+def _as_packed(raw: RawRow) -> Packed:
+    oid, kind, encoding, offset, stored, size = raw
+    return Packed(Oid(oid), _KINDS[kind], encoding, offset, stored, size)
 
 
 class Table(NamedTuple):
@@ -154,14 +175,7 @@ def decode_table(table: Table, data: bytes) -> list[Packed]:
         MalformedObject: the bytes are not the table that the footer promised.
         NewerFormat: an object is of a kind or in an encoding of a later release.
     """
-    return _as_packed(decode_raw_table(table, data))
-
-
-def _as_packed(rows: Iterable[RawRow]) -> list[Packed]:
-    return [
-        Packed(Oid(oid), _KINDS[kind], encoding, offset, stored, size)
-        for oid, kind, encoding, offset, stored, size in rows
-    ]
+    return list(map(_as_packed, decode_raw_table(table, data)))
 
 
 def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
@@ -187,16 +201,13 @@ def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
     return rows
 
 
-_KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
-
-
 def read_rows(pack: PackReader) -> list[Packed]:
     """What a pack's table says, or, where that cannot be read, what the records say.
 
     Raises:
         NewerFormat: the pack holds what only a later release knows.
     """
-    return _as_packed(read_raw_rows(pack))
+    return list(map(_as_packed, read_raw_rows(pack)))
 
 
 def read_raw_rows(pack: PackReader) -> Sequence[RawRow]:

@@ -9,15 +9,15 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.files.staging import Staging, publish
 from zoostore.store.layout import Layout
-from zoostore.store.packs import PackWriter
-from zoostore.store.records import ObjectKind, Packed, PackRecord
+from zoostore.store.packs import PackWriter, Rows
+from zoostore.store.records import ObjectKind, PackRecord
 
 
 class NewPack(NamedTuple):
     """A pack that was just written: what the index has to know of it."""
 
     record: PackRecord
-    rows: list[Packed]
+    rows: Rows
 
 
 def write_pack(
