@@ -24,10 +24,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = os.open
 
-    def watch(path: object, *rest: object, **more: object) -> int:
-        if isinstance(path, str | Path) and "/model/" in str(path):
+    def watch(path: object, flags: int, *rest: object, **more: object) -> int:
+        is_file = isinstance(path, str | Path) and not flags & os.O_DIRECTORY
+        if is_file and "/model/" in str(path):
             seen.append(str(path).rpartition("/model/")[2])
-        return real(path, *rest, **more)  # type: ignore[arg-type]
+        return real(path, flags, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", watch)
     return seen

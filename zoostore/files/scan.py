@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import os
 import re
 import stat
@@ -92,15 +94,15 @@ def scan(
         if not children and prefix:
             yield found_at(prefix.rstrip("/"), os.lstat(root / prefix))
         below = []
-        for child, status in children:
-            path = prefix + child.name
+        for name, status in children:
+            path = prefix + name
             if stat.S_ISREG(status.st_mode):
                 if not is_known(path, status):
                     yield found_at(path, status)
             elif stat.S_ISDIR(status.st_mode):
                 below.append(path + "/")
             elif stat.S_ISLNK(status.st_mode):
-                yield found_at(path, status, os.readlink(child.path))
+                yield found_at(path, status, os.readlink(root / path))
             else:
                 yield found_at(path, status)
         pending.extend(reversed(below))
@@ -111,11 +113,11 @@ def is_own_folder(name: str) -> bool:
     return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
 
 
-def _list(folder: Path) -> list[tuple[os.DirEntry[str], os.stat_result]]:
+def _list(folder: Path) -> list[tuple[str, os.stat_result]]:
     try:
-        with os.scandir(folder) as entries:
+        with _open_folder(folder) as where, os.scandir(where) as entries:
             children = [
-                (entry, entry.stat(follow_symlinks=False))
+                (entry.name, entry.stat(follow_symlinks=False))
                 for entry in entries
                 if not (entry.name.startswith(CHECKOUT_FOLDER) and is_own_folder(entry.name))
             ]
@@ -127,8 +129,20 @@ def _list(folder: Path) -> list[tuple[os.DirEntry[str], os.stat_result]]:
     return children
 
 
-def _name(child: tuple[os.DirEntry[str], os.stat_result]) -> str:
-    return child[0].name
+@contextlib.contextmanager
+def _open_folder(folder: Path) -> Iterator[int | Path]:
+    """What to list a folder by: open, it need not be found again for each file that is in it."""
+    if os.scandir not in os.supports_fd:
+        yield folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+_name = operator.itemgetter(0)
 
 
 def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] = ()) -> list[Found]:

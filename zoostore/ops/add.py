@@ -8,7 +8,6 @@ from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
-from zoostore.files.readers import Readers, threads_for
 from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
@@ -111,6 +110,9 @@ def _take_in_large(
     """Take in files of which some are hashed by other threads, while others are copied."""
     if not files:
         return
+    # Imported here: most often there is nothing to read.
+    from zoostore.files.readers import Readers, threads_for
+
     threads = threads_for(directory, batch.threads)
     share = threads.share(sum(item.stamp.size for item in files))
     with Readers(threads.files) as readers:

@@ -23,7 +23,6 @@ from zoostore.files.links import (
     copy,
     is_unavailable,
 )
-from zoostore.files.readers import Readers, threads_for
 from zoostore.files.scan import found_at
 from zoostore.files.stamp import Stamp
 from zoostore.groups import grouped
@@ -131,6 +130,9 @@ class Layer:
 
     def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
         """Make files with the bytes of objects; the records of their paths."""
+        # Imported here: most often files are linked.
+        from zoostore.files.readers import Readers, threads_for
+
         laid: dict[str, Tracked] = {}
         folders = (self._store.layout.objects, root)
         count = min(threads_for(folder, self._store.threads).files for folder in folders)

@@ -155,15 +155,7 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
     learned = False
-    is_unchanged = tracking.unchanged()
-
-    def pass_over(path: str, status: os.stat_result) -> bool:
-        if is_unchanged(path, status):
-            unchanged.add(path)
-            return True
-        return False
-
-    for found in scan(root, is_known=pass_over):
+    for found in scan(root, is_known=tracking.sorter_out(unchanged)):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
             untracked[found.path] = found

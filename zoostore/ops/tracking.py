@@ -48,6 +48,7 @@ class Tracked(NamedTuple):
 
 
 NO_STAMP = Stamp(0, 0, 0)
+_EXECUTABLE, _FILE = int(Kind.EXECUTABLE), int(Kind.FILE)
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -101,10 +102,13 @@ class Tracking(NamedTuple):
     paths: Mapping[str, Tracked]
     written_ns: int
 
-    def unchanged(self) -> Callable[[str, os.stat_result], bool]:
+    def sorter_out(self, unchanged: set[str]) -> Callable[[str, os.stat_result], bool]:
         """Tells of a regular file whether its stamp proves that it is as it was laid out.
 
         It says what `is_certain` would, and reads nothing else: this is done for every file.
+
+        Args:
+            unchanged: gets the paths of those.
         """
         if not isinstance(self.paths, Paths):
             return lambda path, status: False
@@ -115,15 +119,18 @@ class Tracking(NamedTuple):
             if row is None:
                 return False
             kind, is_laid_out, size, mtime_ns, inode, ctime_ns, _ = row
-            return (
+            if (
                 mtime_ns == status.st_mtime_ns
                 and inode == status.st_ino
                 and size == status.st_size
-                and kind == (Kind.EXECUTABLE if status.st_mode & stat.S_IXUSR else Kind.FILE)
+                and kind == (_EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE)
                 and is_laid_out == 1
                 and mtime_ns < written_ns
                 and (ctime_ns == 0 or ctime_ns == status.st_ctime_ns < written_ns)
-            )
+            ):
+                unchanged.add(path)
+                return True
+            return False
 
         return is_unchanged
 
