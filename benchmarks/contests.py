@@ -49,7 +49,7 @@ class Contest:
         reads: whether it only reads, so that cold caches are measured too.
         disk: what a contender's result takes on the disk, in bytes, once it has run.
         skipped: who is absent, and why.
-        least_rounds: short commands need more rounds.
+        least_rounds: short commands need more rounds, and little memory.
     """
 
     what: str
@@ -99,12 +99,14 @@ def hold(contest: Contest, rounds: int, reserve: Reserve, *, cold: bool = False)
     names = [*contest.contenders]
     runs: dict[str, list[Run]] = {name: [] for name in names}
     failed: dict[str, str] = {}
+    is_short = contest.least_rounds > 1
     for number, name in _turns(names, max(rounds, contest.least_rounds)):
         if name in failed:
             continue
         _tell(f"{contest.what}: round {number + 1}: {name}")
+        step = contest.contenders[name](number)
         try:
-            runs[name].append(measure(contest.contenders[name](number), reserve, cold=cold))
+            runs[name].append(measure(step, None if is_short else reserve, cold=cold))
         except CommandFailed as error:
             failed[name] = str(error)
     measured = {

@@ -73,11 +73,11 @@ class CommandFailed(Exception):
     """A command that was to be measured ended with an error."""
 
 
-def measure(step: Step, reserve: Reserve, *, cold: bool = False) -> Run:
+def measure(step: Step, reserve: Reserve | None = None, *, cold: bool = False) -> Run:
     """Run a step to its end, and check what it did.
 
     Args:
-        reserve: memory to let the command have.
+        reserve: memory to let the command have; None for one that needs little.
         cold: drop the kernel's caches first.
 
     Raises:
@@ -88,12 +88,14 @@ def measure(step: Step, reserve: Reserve, *, cold: bool = False) -> Run:
         os.sync()  # nobody pays for what another wrote
         if cold:
             _DROP_CACHES.write_text("3")
-        reserve.give()
+        if reserve:
+            reserve.give()
         done = _timed(step.command)
         step.check()
     finally:
         step.after()
-        reserve.take()
+        if reserve:
+            reserve.take()
     return done
 
 

@@ -149,8 +149,7 @@ def test_memory_of_children_is_seen() -> None:
     program = "import time; data = bytearray(60_000_000); time.sleep(0.3)"
 
     step = Step(Command(["sh", "-c", f"{sys.executable} -c '{program}'; true"]))
-    with Reserve(SCALE) as reserve:
-        run = measure(step, reserve)
+    run = measure(step)
 
     assert run.anonymous_bytes > 60_000_000
     assert run.peak_bytes >= run.anonymous_bytes

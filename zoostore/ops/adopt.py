@@ -168,6 +168,11 @@ class _Work:
     def _is_large(self, file: CachedFile) -> bool:
         return file.size >= self._store.large_object
 
+    def _read_ahead(self, file: CachedFile) -> Callable[[], Read | None]:
+        place, read = next(self._ahead)
+        assert place == file.place  # they are taken in in the order in which they are read
+        return read
+
     def _read(self, file: CachedFile, threads: int = 0) -> Read:
         return read_file(
             file.place,
@@ -209,7 +214,7 @@ class _Work:
         return entry._replace(kind=kind) if entry else None
 
     def _take_in(self, batch: Batch, file: CachedFile) -> None:
-        ahead = next(self._ahead)[1] if self._is_large(file) else _nothing
+        ahead = self._read_ahead(file) if self._is_large(file) else _nothing
         here = self._here_as(file)
         if here is not None:
             self._progress.advance(file.size)
