@@ -104,8 +104,8 @@ def hold(contest: Contest, rounds: int, reserve: Reserve, *, cold: bool = False)
         if name in failed:
             continue
         _tell(f"{contest.what}: round {number + 1}: {name}")
-        step = contest.contenders[name](number)
         try:
+            step = contest.contenders[name](number)
             runs[name].append(measure(step, None if is_short else reserve, cold=cold))
         except CommandFailed as error:
             failed[name] = str(error)
