@@ -55,6 +55,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "--only", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD"
     )
     parser.add_argument(
+        "--rows", nargs="+", default=(), metavar="WORD", help="those whose names hold one of these"
+    )
+    parser.add_argument(
         "--peers", nargs="*", metavar="NAME", help="how their names begin (default: all)"
     )
     parser.add_argument("--warm", action="store_true", help="do not empty the kernel's caches")
@@ -76,7 +79,7 @@ def _scratch(directory: Path | None) -> Iterator[Path]:
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
     cold = can_drop_caches() and not given.warm
-    options = Options(given.scale, given.rounds, given.only, given.peers, folder, cold)
+    options = Options(given.scale, given.rounds, given.only, given.rows, given.peers, folder, cold)
     tools = found_tools(options.peers)
     for tool in tools:
         print(f"{tool.name}: {tool.absent or tool.version}")

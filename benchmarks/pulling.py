@@ -13,6 +13,7 @@ from benchmarks.tools import DOWNLOADERS
 from benchmarks.tools.downloaders import Downloader
 from benchmarks.tools.zoostore import STUB, zoostore
 
+WHAT = "pull big over loopback HTTP, durable"
 _OURS = "zoostore"
 _OF_THE_SPEED = 0.8
 
@@ -48,7 +49,7 @@ def contest(source: Path, zoo: Path, url: str, root: Path, known: Mapping[str, s
             step = _download(tool, address, root / tool.program, large)
             steps[tool.name] = lambda _, step=step: step  # type: ignore[misc]
     return Contest(
-        "pull big over loopback HTTP, durable",
+        WHAT,
         _OURS,
         steps,
         [Target(1 / _OF_THE_SPEED, tuple(tool.name for tool in DOWNLOADERS))],

@@ -81,6 +81,7 @@ ROWS = (
         "add family again, unchanged",
         (tools.PYTHON_IMPORTS, tools.GIT, tools.DVC_COPY, tools.RESTIC, tools.BORG),
         (_AS_FAST_AS_START,),
+        least_rounds=_START_ROUNDS,
     ),
     Row(
         "family",
@@ -97,6 +98,7 @@ ROWS = (
         (tools.DVC_LINK, tools.OSTREE_LINK, tools.CP_LINK),
         (_than(0.25, tools.DVC_LINK),),
         ours=tools.ZOOSTORE_LINK,
+        least_rounds=_START_ROUNDS,
     ),
     Row(
         "family",

@@ -30,6 +30,7 @@ class Options:
         scale: what the sizes of the workloads are multiplied by.
         rounds: how often each contender runs, at least.
         only: the workloads.
+        rows: words of which a row's name must hold one; none for all rows.
         peers: the beginnings of the names of those that take part; None for all.
         directory: a folder, on the file system to be measured.
         cold: whether what reads is measured with empty caches too.
@@ -38,6 +39,7 @@ class Options:
     scale: float
     rounds: int
     only: Collection[str]
+    rows: Collection[str]
     peers: Collection[str] | None
     directory: Path
     cold: bool
@@ -93,9 +95,9 @@ def _on_folder(
     FOLDERS[workload](source, options.scale)
     seats = Seats(source, root, known)
     for row in ROWS:
-        if row.workload == workload:
+        if row.workload == workload and _is_wanted(row.what, options):
             yield from _warm_and_cold(seats.contest(row), options, reserve)
-    if workload == "big":
+    if workload == "big" and _is_wanted(pulling.WHAT, options):
         zoo = pulling.publish(source, root)
         (root / "server").mkdir()
         with served(zoo, root / "server") as url:
@@ -105,9 +107,14 @@ def _on_folder(
 
 def _on_a_million(root: Path, options: Options, reserve: Reserve) -> Iterator[Outcome | Fact]:
     millions = Millions(root, options.scale, options.rounds)
-    for contest in millions.contests():
+    wanted = (each for each in millions.contests() if _is_wanted(each.what, options))
+    for contest in wanted:
         yield from _warm_and_cold(contest, options, reserve)
     yield from millions.facts()
+
+
+def _is_wanted(what: str, options: Options) -> bool:
+    return not options.rows or any(word in what for word in options.rows)
 
 
 def _warm_and_cold(contest: Contest, options: Options, reserve: Reserve) -> Iterator[Outcome]:
