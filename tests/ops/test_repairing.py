@@ -730,3 +730,12 @@ def test_a_checkout_whose_records_are_lost_is_one_again(added: Store, tmp_path: 
     assert {**state, "exclude": 0} == {**before, "exclude": 0}
     status = added.status(work)
     assert (status.modified, status.deleted) == (("small.txt",), ())
+
+
+def test_what_the_index_does_not_know_is_not_missing(store: Store, lay: LayOut) -> None:
+    store.add(lay("model", {"a": b"a"}), "zoo:m")
+    names = store._writable().names
+    for name in names.view(lambda index: {record.name for record in index.packs().values()}):
+        names.update(lambda index, name=name: index.forget_pack(index.pack_number(name)))  # type: ignore[misc]
+
+    assert store.verify().is_clean

@@ -77,6 +77,7 @@ def survey(
     Others may be writing, or freeing space, meanwhile. What was found while the store changed is
     looked for again, and counts if it is found again.
     """
+    _catch_up(store)
     before = _state(store)
     report = _look(store, stubs, progress, threads)
     for _ in range(_MORE_LOOKS):
@@ -87,6 +88,20 @@ def survey(
         report = _look(store, stubs, progress, threads)
         report.keep_only(seen)
     return report
+
+
+def _catch_up(store: ObjectStore) -> None:
+    """Have the index know what is on the disk: one that was lost and made anew may be behind."""
+    if store.names.read_only or store.names.index_is_read_only:
+        return
+    layout = store.layout
+
+    def learn(index: Writer) -> None:
+        index_loose(index, layout)
+        index_packs(index, layout)
+
+    if store.names.view(lambda index: _is_behind(index, layout)):
+        store.names.update(learn)
 
 
 def _state(store: ObjectStore) -> tuple[object, ...]:
