@@ -61,7 +61,7 @@ def test_what_was_touched_is_read(store: Store, model: Path, opened: list[str], 
     (model / path).write_bytes(b"LARGE" * 20)
     done = store.add(model, "zoo:m")
 
-    assert set(opened) == {path}
+    assert opened == [path, path], "a large file is hashed ahead of its turn"
     assert done.new_objects > 0
     with store.open_file("zoo:m", path) as file:
         assert file.read() == b"LARGE" * 20
@@ -87,7 +87,7 @@ def test_what_the_store_has_lost_is_read(store: Store, model: Path, opened: list
 
     store.add(model, "zoo:m")
 
-    assert set(opened) == {"d/b"}
+    assert opened == ["d/b", "d/b"]
     assert store.verify().is_clean
 
 
@@ -97,7 +97,7 @@ def test_what_gc_took_is_read(store: Store, model: Path, opened: list[str]) -> N
 
     store.add(model, "zoo:m")
 
-    assert set(opened) == {"a", "d/b", "run"}
+    assert sorted(opened) == ["a", "d/b", "d/b", "run"]
     assert store.verify().is_clean
 
 
@@ -107,4 +107,4 @@ def test_without_the_record_everything_is_read(
     shutil.rmtree(store.path / "checkouts/.laid")
 
     assert store.add(model, "zoo:m").new_objects == 0
-    assert set(opened) == {"a", "d/b", "run"}
+    assert sorted(opened) == ["a", "d/b", "d/b", "run"]
