@@ -11,7 +11,7 @@ import mmap
 import os
 import subprocess
 import sys
-from types import TracebackType
+from typing import Self
 
 _MOST = 4 << 30
 _SHARE = 4
@@ -45,16 +45,11 @@ class Reserve:
             self._holder.communicate()
             self._holder = None
 
-    def __enter__(self) -> Reserve:
+    def __enter__(self) -> Self:
         self.take()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.give()
 
 

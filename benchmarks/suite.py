@@ -107,9 +107,9 @@ def _on_folder(
 
 def _on_a_million(root: Path, options: Options, reserve: Reserve) -> Iterator[Outcome | Fact]:
     millions = Millions(root, options.scale, options.rounds)
-    wanted = (each for each in millions.contests() if _is_wanted(each.what, options))
-    for contest in wanted:
-        yield from _warm_and_cold(contest, options, reserve)
+    for contest in millions.contests():
+        if _is_wanted(contest.what, options):
+            yield from _warm_and_cold(contest, options, reserve)
     yield from millions.facts()
 
 

@@ -226,9 +226,7 @@ def hash_descriptor(
     """
     parallel = os.fstat(descriptor).st_size >= _PARALLEL_FROM
     hasher = Hasher(parallel=parallel, threads=threads)
-    for piece in pieces_of(descriptor, CHUNK if threads == 1 else _PARALLEL_CHUNK):
-        hasher.update(piece)
-        advance(len(piece))
+    _feed(hasher, descriptor, threads, advance)
     return hasher.oid(), hasher.size
 
 
@@ -265,10 +263,16 @@ def digest_descriptor(
         advance: is told how many more bytes were read.
     """
     hasher = DigestHasher(algorithms, os.fstat(descriptor).st_size, threads)
+    _feed(hasher, descriptor, threads, advance)
+    return hasher.digests()
+
+
+def _feed(
+    hasher: Hasher | DigestHasher, descriptor: int, threads: int, advance: Callable[[int], object]
+) -> None:
     for piece in pieces_of(descriptor, CHUNK if threads == 1 else _PARALLEL_CHUNK):
         hasher.update(piece)
         advance(len(piece))
-    return hasher.digests()
 
 
 def _read_at(descriptor: int, view: memoryview, offset: int) -> int:

@@ -123,6 +123,7 @@ def test_what_lies_on_a_disk_is_what_that_is(
     (tmp_path / driver).mkdir()
     (below / "device").mkdir(parents=True)
     (below / "queue").mkdir()
+    (below / "queue/rotational").write_text("1\n")
     (below / "device/driver").symlink_to(tmp_path / driver)
     (tmp_path / "disk/slaves").mkdir()
     (tmp_path / "disk/slaves/below").symlink_to(below)

@@ -179,34 +179,31 @@ def test_a_model_that_is_there_in_part_is_pulled_from_who_has_it_whole(
     assert (pulled.source, pulled.downloaded_files, pulled.reused_files) == ("zoo", 1, 1)
 
 
+@pytest.fixture
+def damaged(shared: Store, store: Store, lay: LayOut, loose: InStore) -> Store:
+    """A store whose one large object is damaged, and intact in the shared one behind it."""
+    store.add(lay("mine", ONE), STUB, time=2)
+    own = put_before(store, shared.path)
+    (mine,) = loose(own.path)
+    mine.chmod(0o644)
+    mine.write_bytes(BIG[::-1])
+    return own
+
+
 def test_what_is_damaged_here_and_intact_there_is_taken_from_there(
-    shared: Store, store: Store, lay: LayOut, loose: InStore, tmp_path: Path, look: Look
+    damaged: Store, loose: InStore, tmp_path: Path, look: Look
 ) -> None:
-    store.add(lay("mine", ONE), STUB, time=2)
-    own = put_before(store, shared.path)
-    (mine,) = loose(own.path)
-    mine.chmod(0o644)
-    mine.write_bytes(BIG[::-1])
-
-    assert own.verify().damaged, "one's own store is read, and what is damaged in it is said"
-    assert look(own.checkout(STUB, tmp_path / "work").directory) == ONE
-    assert loose(own.path) == [], "it was set aside, and not stored again"
-    assert own.verify().is_clean
+    assert damaged.verify().damaged, "one's own store is read, and what is damaged in it is said"
+    assert look(damaged.checkout(STUB, tmp_path / "work").directory) == ONE
+    assert loose(damaged.path) == [], "it was set aside, and not stored again"
+    assert damaged.verify().is_clean
 
 
-def test_a_pull_takes_what_is_damaged_here_and_intact_there_for_being_here(
-    shared: Store, store: Store, lay: LayOut, loose: InStore
-) -> None:
-    store.add(lay("mine", ONE), STUB, time=2)
-    own = put_before(store, shared.path)
-    (mine,) = loose(own.path)
-    mine.chmod(0o644)
-    mine.write_bytes(BIG[::-1])
-
-    pulled = own.pull(STUB, force=True)
+def test_a_pull_takes_what_is_damaged_here_and_intact_there_for_being_here(damaged: Store) -> None:
+    pulled = damaged.pull(STUB, force=True)
 
     assert (pulled.downloaded_files, pulled.reused_files) == (0, len(ONE))
-    assert own.verify().is_clean
+    assert damaged.verify().is_clean
 
 
 def test_what_is_damaged_in_an_alternate_is_left_and_not_taken(

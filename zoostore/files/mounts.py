@@ -87,11 +87,15 @@ def spins(path: Path, devices: Path = _DEVICES) -> bool | None:
 
 
 def _block_of(path: Path, devices: Path) -> Path | None:
-    """The device that a path is on, as the system describes it; of a partition, its disk."""
+    """The disk that a path is on, as the system describes it."""
     device = os.stat(path).st_dev
-    block = (devices / f"{os.major(device)}:{os.minor(device)}").resolve()
-    candidates = (block, block.parent)
-    return next((each for each in candidates if (each / _ROTATIONAL).exists()), None)
+    return _disk_of(devices / f"{os.major(device)}:{os.minor(device)}")
+
+
+def _disk_of(device: Path) -> Path | None:
+    """A device, or of a partition its disk."""
+    block = device.resolve()
+    return next((each for each in (block, block.parent) if (each / _ROTATIONAL).exists()), None)
 
 
 def _is_virtual(block: Path, devices: Path) -> bool:
@@ -99,12 +103,11 @@ def _is_virtual(block: Path, devices: Path) -> bool:
     if (block / "device/driver").resolve().name in _VIRTUAL_DRIVERS:
         return True
     try:
-        below = _block_of(Path((block / "loop/backing_file").read_text().strip()), devices)
+        file = _block_of(Path((block / "loop/backing_file").read_text().strip()), devices)
     except OSError:
-        below = None
-    parts = [part.resolve() for part in (block / "slaves").glob("*")]
-    parts = [part if (part / "queue").exists() else part.parent for part in parts]
-    return any(_is_virtual(part, devices) for part in [*parts, *([below] if below else [])])
+        file = None
+    below = [file, *map(_disk_of, (block / "slaves").glob("*"))]
+    return any(disk is not None and _is_virtual(disk, devices) for disk in below)
 
 
 def _is_at_or_below(path: str, point: str) -> bool:

@@ -50,6 +50,11 @@ class Found(NamedTuple):
     target: str = ""
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file, executable or not."""
+        return self.kind is not None and self.kind.is_file
+
+    @property
     def lasting_stamp(self) -> Stamp:
         """The stamp to remember: what further links to the file do not change."""
         return self.stamp.without_ctime() if self.has_other_names else self.stamp

@@ -19,7 +19,6 @@ from zoostore.store.batch import Batch, hash_file
 from zoostore.store.objectstore import ObjectStore
 
 _TRIES = 5
-_FILES = (Kind.FILE, Kind.EXECUTABLE)
 
 
 def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Progress) -> Recorded:
@@ -52,7 +51,7 @@ def _take_in_directory(
     batch.rely_on(entry.oid for entry in known.values())
     unknown = [item for item in found if item.path not in known]
     listing = take_in(batch, directory, unknown, progress) | known
-    is_news = any(item.kind is not None and item.kind.is_file for item in unknown)
+    is_news = any(item.is_file for item in unknown)
     return listing, records_of(found, listing) if is_news else None
 
 
@@ -90,9 +89,9 @@ def take_in(
     Raises:
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
-    files = [item for item in found if item.kind is not None and item.kind.is_file]
+    files = [item for item in found if item.is_file]
     progress.begin("adding", sum(item.stamp.size for item in files))
-    entries = {item.path: _not_a_file(item) for item in found if item.kind not in _FILES}
+    entries = {item.path: _not_a_file(item) for item in found if not item.is_file}
     small = [item for item in files if item.stamp.size < batch.large_object]
     stamps = ((item.path, item.stamp) for item in small)
     oids = batch.add_small_files(directory, stamps, progress.advance)

@@ -47,8 +47,7 @@ class Remembered:
         same = {
             item.path: tracked.entry
             for item in found
-            if item.kind is not None
-            and item.kind.is_file
+            if item.is_file
             and (tracked := tracking.paths.get(item.path)) is not None
             and tracked.entry.kind is item.kind
             and tracking.is_certain(tracked, item.stamp)

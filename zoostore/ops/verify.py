@@ -17,7 +17,7 @@ from zoostore.ops.verifying_names import (
 )
 from zoostore.ops.verifying_objects import verify_objects
 from zoostore.progress import Progress
-from zoostore.store.derive import index_loose, index_packs, loose_files, pack_files
+from zoostore.store.derive import index_disk, loose_files, pack_files
 from zoostore.store.index import Reader, Writer
 from zoostore.store.layout import Layout
 from zoostore.store.mending import index_copies
@@ -95,13 +95,8 @@ def _catch_up(store: ObjectStore) -> None:
     if store.names.read_only or store.names.index_is_read_only:
         return
     layout = store.layout
-
-    def learn(index: Writer) -> None:
-        index_loose(index, layout)
-        index_packs(index, layout)
-
     if store.names.view(lambda index: _is_behind(index, layout)):
-        store.names.update(learn)
+        store.names.update(lambda index: index_disk(index, layout))
 
 
 def _state(store: ObjectStore) -> tuple[object, ...]:
@@ -157,8 +152,7 @@ def settle(store: ObjectStore, report: Report) -> None:
     def learn(index: Writer) -> None:
         for oid in gone:
             index.forget_object(oid)
-        index_loose(index, layout)
-        index_packs(index, layout)
+        index_disk(index, layout)
         index_copies(index, layout, gone)
         for oid in report.loose:
             place = index.location(oid)

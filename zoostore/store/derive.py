@@ -35,15 +35,19 @@ def rebuild(
     known = known_names(index)
     index.clear()
     index.mark_swept()
-    index_loose(index, layout)
-    index_packs(index, layout)
+    index_disk(index, layout)
     catch_up(index, reflog)
     if keeps_lost_names:
         keep_lost_names(index, layout, known)
 
 
-def index_loose(index: Writer, layout: Layout) -> None:
-    """Index the loose objects that the index has not seen."""
+def index_disk(index: Writer, layout: Layout) -> None:
+    """Index what is on the disk, and the index has not seen: loose objects, and packs."""
+    _index_loose(index, layout)
+    index_packs(index, layout)
+
+
+def _index_loose(index: Writer, layout: Layout) -> None:
     index.set_locations(
         (oid, location) for oid, location in _loose_locations(layout) if index.location(oid) is None
     )

@@ -65,11 +65,10 @@ class IndexOpener:
         index.update(self._catch_up if is_ours else self._rebuild)
 
     def _catch_up(self, index: Writer) -> None:
-        from zoostore.store.derive import index_loose, index_packs
+        from zoostore.store.derive import index_disk
         from zoostore.store.refs import catch_up
 
-        index_loose(index, self._layout)
-        index_packs(index, self._layout)
+        index_disk(index, self._layout)
         catch_up(index, self._reflog)
 
     def _rebuild(self, index: Writer) -> None:
