@@ -10,7 +10,6 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -350,7 +349,7 @@ class Store:
             mode = link or self._config(store).link
             options = CheckoutOptions(mode, tuple(include), tuple(exclude), force, verify)
             options.check()
-            options = replace(options, exclude=(*exclude, *self._left_out(parsed)))
+            options = options._replace(exclude=(*exclude, *self._left_out(parsed)))
             if directory is not None:
                 require_outside_checkouts(Path(directory))
             found, pulled = self._bring(store, parsed, options.selector(), verify=options.verify)
@@ -992,11 +991,11 @@ class Store:
 
     def _left_out(self, stub: Stub) -> list[str]:
         """The globs that leave out what the stub's selectors do not choose."""
+        if not stub.selectors:
+            return []
         from zoostore.files.globs import exact
         from zoostore.roles import left_out
 
-        if not stub.selectors:
-            return []
         return [
             exact(path) for path in sorted(left_out(self._contents(stub).listing, stub.selectors))
         ]
@@ -1006,17 +1005,16 @@ class Store:
     ) -> tuple[Found, Pulled]:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
         from zoostore.errors import DamagedContent, TransferFailed, UnknownRevision, UnknownStub
-        from zoostore.ops.completing import bring_here
-        from zoostore.ops.history import find
-        from zoostore.ops.pull import is_in_part, pull
+        from zoostore.ops.bringing import bring_here
+        from zoostore.ops.history import find, is_in_part
         from zoostore.stubs import Stub
 
         now = int(time.time())
         damage = part = None
 
         def bring(found: Found) -> tuple[Found, Pulled]:
-            sources = functools.partial(self._sources, _parsed(found.stub))
-            return found, bring_here(store, sources, found, chosen, now, self._progress)
+            get = functools.partial(self._get_missing, store, found)
+            return found, bring_here(store, get, found, chosen, now)
 
         try:
             if verify:
@@ -1033,6 +1031,8 @@ class Store:
             if store.names.read_only:
                 raise
             damage = error
+        from zoostore.ops.pull import pull
+
         try:
             with self._sources(stub) as sources:
                 pulled = _again_if_swept(
@@ -1051,12 +1051,20 @@ class Store:
 
         Raises: what `complete` raises.
         """
-        from zoostore.ops.completing import complete, missing_blobs
+        from zoostore.ops.bringing import missing_blobs
 
         missing = missing_blobs(store, wanted)
         if missing and not store.names.read_only:
-            with self._sources(_parsed(found.stub)) as sources:
-                complete(store, sources, found, wanted, missing, self._progress)
+            self._get_missing(store, found, wanted, missing)
+
+    def _get_missing(
+        self, store: ObjectStore, found: Found, wanted: Listing, missing: Mapping[Oid, int]
+    ) -> None:
+        """Ask every source for what is missing of some files. Raises what `complete` raises."""
+        from zoostore.ops.completing import complete
+
+        with self._sources(_parsed(found.stub)) as sources:
+            complete(store, sources, found, wanted, missing, self._progress)
 
     def _again_if_healed(self, stubs: Sequence[Stub], work: Callable[[], T]) -> T:
         """What some work comes to, done again where a tree or a snapshot had to be got back."""

@@ -9,8 +9,6 @@ alternates = ["/srv/zoo"] # stores that are looked in too; paths count from this
 url = "https://…"         # or the path of a directory
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType

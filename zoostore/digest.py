@@ -5,8 +5,6 @@ hashed in BLAKE3's derive_key mode under a context of their own, so that no file
 can be made that has the id of a tree. What others call a content by is a digest.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType

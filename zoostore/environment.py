@@ -1,7 +1,5 @@
 """What the environment says, read at the moment it is asked for."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NamedTuple

@@ -7,13 +7,10 @@ full   = domain "/" sub_domain "/" architecture [ "-" sub_architecture ] "/" fra
          "/" repo "/" dataset [ "-" training_scheme ] "/" sparse_tag
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from zoostore.errors import Ambiguous, InvalidName, InvalidStub
 
@@ -57,16 +54,15 @@ FACETS: Final = (
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.+]*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
-_FULL = re.compile(
+
+# Compiled when one is first needed, for most commands need one of them at most.
+_FULL = (
     rf"(?P<domain>{_PART})/(?P<sub_domain>{_PART})"
     rf"/(?P<architecture>{_PART})(?:-(?P<sub_architecture>{_TAG}))?"
     rf"/(?P<framework>{_PART})/(?P<repo>{_PART})"
     rf"/(?P<dataset>{_PART})(?:-(?P<training_scheme>{_TAG}))?"
     rf"/(?P<sparse_tag>{_TAG})"
 )
-_SHORT = re.compile(_TAG)
-
-# Compiled when one is first needed, for most commands need none.
 _HUB = rf"(?:datasets/)?(?:{_TAG}/)?{_TAG}"
 _OLLAMA = rf"(?:(?:{_TAG}(?::[0-9]{{1,5}})?/)?{_TAG}/)?{_TAG}(?P<tag>:{_TAG})?"
 _REVISION = r"[A-Za-z0-9_][A-Za-z0-9_./+-]*(?:~[0-9]{1,6})?|~[0-9]{1,6}"
@@ -74,8 +70,7 @@ _TAG_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}"
 _HEX = r"[0-9a-f]{64}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stub:
+class Stub(NamedTuple):
     """A parsed stub.
 
     Attributes:
@@ -88,10 +83,10 @@ class Stub:
 
     name: str
     revision: str = ""
-    selectors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    selectors: Mapping[str, str] = MappingProxyType({})
 
-    def __reduce__(self) -> tuple[type[Stub], tuple[str, str, dict[str, str]]]:
-        return Stub, (self.name, self.revision, dict(self.selectors))
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, dict[str, str]]]:
+        return type(self), (self.name, self.revision, dict(self.selectors))
 
     @property
     def scheme(self) -> str:
@@ -111,7 +106,7 @@ class Stub:
     @property
     def facets(self) -> dict[str, str]:
         """The parts of a full `zoo:` name, those it does not have left out."""
-        match = _FULL.fullmatch(self.path) if self.scheme == "zoo" else None
+        match = re.fullmatch(_FULL, self.path) if self.scheme == "zoo" else None
         return {key: value for key, value in match.groupdict().items() if value} if match else {}
 
     @property
@@ -168,9 +163,8 @@ def _canonical_name(name: str) -> str | None:
     if scheme == OLLAMA:
         match = re.fullmatch(_OLLAMA, rest)
         return f"ollama:{rest}{'' if match['tag'] else ':latest'}" if match else None
-    if scheme == "zoo" and (_FULL.fullmatch(rest) or _SHORT.fullmatch(rest)):
-        return f"zoo:{rest}"
-    return None
+    is_zoo = scheme == "zoo" and re.fullmatch(_FULL if "/" in rest else _TAG, rest)
+    return f"zoo:{rest}" if is_zoo else None
 
 
 def _parse_selectors(text: str, query: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,7 +141,7 @@ def test_a_file_or_a_tree_with_the_bytes_of_a_snapshot_has_another_oid() -> None
 
 
 def test_metadata_is_sorted_by_code_point() -> None:
-    snapshot = replace(GOLDEN_SNAPSHOT, metadata={"\U00010000": "", "\uffff": "", "a": ""})
+    snapshot = GOLDEN_SNAPSHOT._replace(metadata={"\U00010000": "", "\uffff": "", "a": ""})
 
     assert '"metadata":{"a":"","\uffff":"","\U00010000":""}'.encode() in encode_snapshot(snapshot)
 
@@ -229,10 +228,10 @@ def test_a_snapshot_without_one_of_its_keys_is_refused() -> None:
 @pytest.mark.parametrize(
     "snapshot",
     [
-        replace(GOLDEN_SNAPSHOT, time=-1),
-        replace(GOLDEN_SNAPSHOT, time=1 << 53),
-        replace(GOLDEN_SNAPSHOT, size=-1),
-        replace(GOLDEN_SNAPSHOT, files=1 << 53),
+        GOLDEN_SNAPSHOT._replace(time=-1),
+        GOLDEN_SNAPSHOT._replace(time=1 << 53),
+        GOLDEN_SNAPSHOT._replace(size=-1),
+        GOLDEN_SNAPSHOT._replace(files=1 << 53),
     ],
 )
 def test_a_snapshot_that_could_not_be_decoded_is_not_encoded(snapshot: Snapshot) -> None:
@@ -243,10 +242,10 @@ def test_a_snapshot_that_could_not_be_decoded_is_not_encoded(snapshot: Snapshot)
 @pytest.mark.parametrize(
     "snapshot",
     [
-        replace(GOLDEN_SNAPSHOT, message="\ud800"),
-        replace(GOLDEN_SNAPSHOT, metadata={"a": "\udcff"}),
-        replace(GOLDEN_SNAPSHOT, metadata={"\udcff": "a"}),
-        replace(GOLDEN_SNAPSHOT, message="a" * MAX_SNAPSHOT_BYTES),
+        GOLDEN_SNAPSHOT._replace(message="\ud800"),
+        GOLDEN_SNAPSHOT._replace(metadata={"a": "\udcff"}),
+        GOLDEN_SNAPSHOT._replace(metadata={"\udcff": "a"}),
+        GOLDEN_SNAPSHOT._replace(message="a" * MAX_SNAPSHOT_BYTES),
     ],
 )
 def test_what_cannot_be_text_or_is_too_long_is_not_encoded(snapshot: Snapshot) -> None:
@@ -255,8 +254,8 @@ def test_what_cannot_be_text_or_is_too_long_is_not_encoded(snapshot: Snapshot) -
 
 
 def test_a_snapshot_may_be_so_large_and_no_larger() -> None:
-    room = MAX_SNAPSHOT_BYTES - len(encode_snapshot(replace(GOLDEN_SNAPSHOT, message="")))
-    largest = encode_snapshot(replace(GOLDEN_SNAPSHOT, message="a" * room))
+    room = MAX_SNAPSHOT_BYTES - len(encode_snapshot(GOLDEN_SNAPSHOT._replace(message="")))
+    largest = encode_snapshot(GOLDEN_SNAPSHOT._replace(message="a" * room))
 
     assert decode_snapshot(largest).message == "a" * room
     with pytest.raises(MalformedObject):

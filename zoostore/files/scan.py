@@ -1,7 +1,5 @@
 """Scanning: what a directory holds, and whether a snapshot could keep it."""
 
-from __future__ import annotations
-
 import contextlib
 import operator
 import os

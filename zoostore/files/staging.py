@@ -89,9 +89,7 @@ class Staging:
     def close(self) -> None:
         """Remove the folder with what was not published."""
         if self._folder is not None:
-            import shutil
-
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove_folder(self._folder)
             self._folder = None
 
     def _own_folder(self) -> Path:
@@ -137,12 +135,22 @@ def remove_abandoned(root: Path, prefix: str = "") -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        import shutil
-
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_folder(path)
     else:
         with contextlib.suppress(OSError):  # another was faster, or it stays
             path.unlink()
+
+
+def _remove_folder(path: Path) -> None:
+    try:
+        (path / BEGUN).unlink(missing_ok=True)
+        path.rmdir()
+    except OSError:
+        # Imported here: mostly all that was staged has been published, and this takes as long
+        # to import as the rest of a short command does.
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def own_name() -> str:

@@ -1,9 +1,7 @@
 """Stat stamps: cheap evidence that a file still holds what was read from it."""
 
-from __future__ import annotations
-
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Stamp(NamedTuple):
@@ -19,10 +17,10 @@ class Stamp(NamedTuple):
     ctime_ns: int = 0
 
     @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
+    def of(cls, status: os.stat_result) -> Self:
         return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
-    def without_ctime(self) -> Stamp:
+    def without_ctime(self) -> Self:
         return self._replace(ctime_ns=0)
 
     @property

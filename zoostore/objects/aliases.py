@@ -9,12 +9,9 @@ their bytes. Nothing may follow the last one. Each digest was computed from the 
 that has the oid: an alias is a fact, whoever named it first.
 """
 
-from __future__ import annotations
-
 import struct
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from zoostore.digest import DIGEST_BYTES, GIT_BLOB, OID_BYTES, SHA256, Digest, Oid, hash_encoded
 from zoostore.errors import MalformedObject, UsageError
@@ -32,8 +29,7 @@ _COUNT = struct.Struct(">I")
 _MAX_ORIGIN_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Aliases:
+class Aliases(NamedTuple):
     """Digests of contents.
 
     Attributes:

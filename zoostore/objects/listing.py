@@ -4,8 +4,6 @@ A listing maps every file and link to its entry, and every directory that holds
 nothing to a directory entry, in the order of a walk through sorted trees.
 """
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple

@@ -5,11 +5,10 @@ no white space, UTF-8 without escapes other than those JSON requires, integers
 only. Anything else is refused, even where a JSON parser would take it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import NamedTuple
 
 from zoostore.digest import Oid, hash_encoded
 from zoostore.errors import MalformedObject, UsageError, ZooError
@@ -21,8 +20,7 @@ MAX_SNAPSHOT_BYTES = 1 << 20
 _MAX_INTEGER = (1 << 53) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A named picture of a directory.
 
     Attributes:
@@ -47,10 +45,10 @@ class Snapshot:
     message: str = ""
     source: str = ""
     revision: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
-_KEYS = frozenset(item.name for item in fields(Snapshot))
+_KEYS = frozenset(Snapshot._fields)
 _NUMBERS = ("files", "size", "time")
 _TEXTS = ("stub", "message", "source", "revision")
 

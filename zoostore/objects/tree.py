@@ -10,8 +10,6 @@ Integers are big-endian; names and targets are UTF-8. Entries stand in strictly
 rising order of their name's bytes. Nothing may follow the last entry.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Mapping
 from enum import IntEnum

@@ -18,7 +18,7 @@ from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import kept_on_errors
 from zoostore.ops.from_upstream import keep_tag, record_state
-from zoostore.ops.history import LEFT_OUT, Found, ever_named
+from zoostore.ops.history import LEFT_OUT, Found, ever_named, is_in_part
 from zoostore.ops.pulled import commit_state, ref_change
 from zoostore.ops.recording import Note, put_trees, record
 from zoostore.ops.relink import relink
@@ -317,7 +317,7 @@ def _known(
     for oid in [*tips, *(oid for oid, _ in ever_named(store, model.stub))]:
         with contextlib.suppress(DamagedContent):
             snapshot = store.snapshot(oid)
-            knows = not is_whole or LEFT_OUT not in snapshot.metadata
+            knows = not is_whole or not is_in_part(snapshot)
             if knows and model.revision in ("", snapshot.revision):
                 had = flatten(store.tree, snapshot.tree)
                 if all(had.get(path) == entry for path, entry in listing.items()):

@@ -1,13 +1,12 @@
 """checkout: lay a snapshot out in a directory, touching only what differs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
 from zoostore.errors import (
     DirectoryNotEmpty,
@@ -34,8 +33,7 @@ from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutOptions:
+class CheckoutOptions(NamedTuple):
     """How to lay a snapshot out.
 
     Attributes:
@@ -57,19 +55,18 @@ class CheckoutOptions:
             raise UsageError(f"There is no link mode {self.link!r}; there are {LINK_MODES}.")
         self.selector()
 
-    def as_before(self, directory: Path) -> CheckoutOptions:
+    def as_before(self, directory: Path) -> Self:
         """The same, but in a checkout that holds copies or symbolic links these again."""
         working = WorkingDirectory(directory)
         if not working.is_checkout() or working.state().link not in (COPY, SYMLINK):
             return self
-        return replace(self, link=working.state().link)
+        return self._replace(link=working.state().link)
 
     def selector(self) -> Selector:
         return selector(self.include, self.exclude)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedOut:
+class CheckedOut(NamedTuple):
     """What a checkout did.
 
     Attributes:
@@ -89,7 +86,7 @@ class CheckedOut:
     files: int
     size: int
     link: str
-    linked: Mapping[str, int] = field(default_factory=dict)
+    linked: Mapping[str, int] = MappingProxyType({})
     kept: int = 0
     removed: int = 0
     previous: str = ""

@@ -18,7 +18,7 @@ from zoostore.files.scan import Found, require_keepable
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.add import take_in
-from zoostore.ops.completing import missing_blobs
+from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, put_trees, record

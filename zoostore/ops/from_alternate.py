@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, UnknownStub
 from zoostore.objects.listing import flatten
-from zoostore.ops.completing import missing_blobs
-from zoostore.ops.history import LEFT_OUT, find
+from zoostore.ops.bringing import missing_blobs
+from zoostore.ops.history import find, is_in_part
 from zoostore.sources.base import Known, Offer
 from zoostore.store.front import Alternate, FrontStore
 from zoostore.store.records import ObjectKind
@@ -47,7 +47,7 @@ class AlternateSource:
                 return None
             found = find(store, stub)
             listing = flatten(store.tree, found.snapshot.tree)
-            if LEFT_OUT in found.snapshot.metadata or missing_blobs(store, listing):
+            if is_in_part(found.snapshot) or missing_blobs(store, listing):
                 return None
         except (UnknownStub, DamagedContent):  # what is damaged there is not offered
             return None

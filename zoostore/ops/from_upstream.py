@@ -7,7 +7,7 @@ any of the digests, or finds to have them, is not downloaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zoostore.digest import Digest, Oid
 from zoostore.errors import Diverged, WrongContent
@@ -16,7 +16,7 @@ from zoostore.objects.listing import EMPTY_TREE, Listing, build, flatten, totals
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import StartDownloads, kept_on_errors, receive_downloads
-from zoostore.ops.history import LEFT_OUT, Found, history
+from zoostore.ops.history import LEFT_OUT, Found, history, is_in_part
 from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
@@ -292,7 +292,7 @@ def _ahead(store: ObjectStore, plan: UpstreamPlan, record: RefRecord) -> Pulled:
             offered=upstream.revision,
         )
     listing = flatten(store.tree, store.snapshot(record.snapshot).tree)
-    return replace(pulled(upstream.stub, record.snapshot, listing, {}, ""), notes=upstream.notes)
+    return pulled(upstream.stub, record.snapshot, listing, {}, "")._replace(notes=upstream.notes)
 
 
 def _is_same_state(store: ObjectStore, record: RefRecord, snapshot: Snapshot) -> bool:
@@ -305,7 +305,7 @@ def keep_tag(store: ObjectStore, batch: Batch, found: Found, revision: str, now:
     Args:
         batch: has taken in, or found, what it is made of.
     """
-    is_whole = LEFT_OUT not in found.snapshot.metadata
+    is_whole = not is_in_part(found.snapshot)
     can_be_tag = is_tag_name(found.snapshot.revision)
     tag = found.snapshot.revision if is_whole and can_be_tag else found.id.short
     taken = store.names.tags(found.stub)

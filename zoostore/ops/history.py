@@ -1,7 +1,5 @@
 """Finding snapshots: from a stub to the snapshot it means, and back through its parents."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -85,6 +83,11 @@ def _forgotten(store: ObjectStore, stub: Stub) -> Found | None:
     return Found(stub.name, oid, store.snapshot(oid)) if oid else None
 
 
+def is_in_part(snapshot: Snapshot) -> bool:
+    """Whether a snapshot is known not to have all that its source has, or not known to."""
+    return LEFT_OUT in snapshot.metadata
+
+
 def _revision(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
     base, tilde, generations = revision.partition("~")
     oid = _named(store, name, tip, base) if base else tip
@@ -146,7 +149,7 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
         snapshot = store.snapshot(oid)
         is_commit = bool(snapshot.revision) and _COMMIT.fullmatch(revision) is not None
         if revision in said.split() or (is_commit and snapshot.revision.startswith(revision)):
-            if LEFT_OUT not in snapshot.metadata:
+            if not is_in_part(snapshot):
                 return oid
             partial = partial or oid
     is_default = revision == DEFAULT_BRANCH and parse_stub(name).scheme == "hf"

@@ -5,8 +5,6 @@ and `pid` of the process that made it. KEY is the BLAKE3 of the path. It is writ
 directory gets its name, and its time is when a snapshot was last laid out there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

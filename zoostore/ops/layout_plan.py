@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.errors import LocalChanges
@@ -18,7 +17,6 @@ from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_ou
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What to do to a directory.
 
@@ -31,12 +29,13 @@ class Plan:
         conflicts: paths that would be lost; the plan may be carried out only if there are none.
     """
 
-    write: dict[str, Entry] = field(default_factory=dict)
-    remove: list[str] = field(default_factory=list)
-    keep: dict[str, Tracked] = field(default_factory=dict)
-    left_out: dict[str, Tracked] = field(default_factory=dict)
-    seen: dict[str, Tracked | None] = field(default_factory=dict)
-    conflicts: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.write: dict[str, Entry] = {}
+        self.remove: list[str] = []
+        self.keep: dict[str, Tracked] = {}
+        self.left_out: dict[str, Tracked] = {}
+        self.seen: dict[str, Tracked | None] = {}
+        self.conflicts: list[str] = []
 
     def require_untouched(self, root: Path) -> None:
         """Refuse to replace what was edited since the plan was made.
@@ -124,8 +123,10 @@ class _Planner:
         self._present = _present(self._local)
         chosen = {path for path, entry in wanted.items() if is_chosen(path, entry.kind)}
         self._wanted = {path: entry for path, entry in wanted.items() if path in chosen}
-        left = {path: left_out(entry) for path, entry in wanted.items() if path not in chosen}
-        self._plan = Plan(left_out=left)
+        self._plan = Plan()
+        self._plan.left_out.update(
+            (path, left_out(entry)) for path, entry in wanted.items() if path not in chosen
+        )
         self._force = force
 
     def plan(self) -> Plan:

@@ -22,16 +22,11 @@ from zoostore.files.staging import host_name
 from zoostore.objects.listing import Listing, flatten
 from zoostore.objects.snapshot import Snapshot
 from zoostore.ops.asking import Sources, resolve
-from zoostore.ops.completing import (
-    choose,
-    missing_blobs,
-    nothing_left,
-    reused_if_complete,
-    starter,
-)
+from zoostore.ops.bringing import choose, missing_blobs, nothing_left, reused_if_complete
+from zoostore.ops.completing import starter
 from zoostore.ops.from_upstream import UpstreamPlan, plan_upstream, pull_upstream
 from zoostore.ops.from_zoo import PullPlan, pull_offer
-from zoostore.ops.history import LEFT_OUT, Found, find, ref_name
+from zoostore.ops.history import Found, find, is_in_part, ref_name
 from zoostore.ops.pulled import Pulled
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream
@@ -95,7 +90,7 @@ def _plan_upstream(
         if not is_in_part(here.snapshot):
             done = reused_if_complete(store, here, is_chosen)
             if done is not None:
-                return replace(done, notes=upstream.notes)
+                return done._replace(notes=upstream.notes)
         listing = flatten(store.tree, here.snapshot.tree)
         before = {path: entry for path, entry in listing.items() if store.has(entry.oid)}
     plan = plan_upstream(store, upstream, is_chosen, before, progress)
@@ -179,11 +174,6 @@ def _is_pinned(store: ObjectStore, found: Found, stub: Stub) -> bool:
     if not stub.revision or stub.scheme != HUB:
         return bool(stub.revision)
     return bool(_HEX.fullmatch(stub.revision)) or stub.revision in store.names.tags(found.stub)
-
-
-def is_in_part(snapshot: Snapshot) -> bool:
-    """Whether a snapshot is known not to have all that its source has, or not known to."""
-    return LEFT_OUT in snapshot.metadata
 
 
 def _is_state_of(snapshot: Snapshot, upstream: Upstream) -> bool:

@@ -9,7 +9,7 @@ from zoostore.digest import BLAKE3
 from zoostore.errors import Diverged, NeededNetwork
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.tree import Kind
-from zoostore.ops.completing import missing_blobs
+from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.fetching import StartDownloads, kept_on_errors
 from zoostore.ops.from_archive import take_archive
 from zoostore.ops.from_upstream import (

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, TagExists
 from zoostore.objects.listing import Listing, totals
 from zoostore.ops.history import Found
-from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
 from zoostore.store.refs import PULL
 
+if TYPE_CHECKING:
+    from zoostore.store.batch import Batch
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+
+class Pulled(NamedTuple):
     """What a pull brought, or would bring.
 
     Attributes:

@@ -1,7 +1,5 @@
 """Recording: turning a listing into a snapshot that a ref points to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple

@@ -13,7 +13,8 @@ from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, ZooError
 from zoostore.objects.listing import Listing, flatten
 from zoostore.ops.asking import Sources
-from zoostore.ops.completing import complete, missing_blobs
+from zoostore.ops.bringing import missing_blobs
+from zoostore.ops.completing import complete
 from zoostore.ops.dropping import drop_lost
 from zoostore.ops.findings import Finding, Report, is_oid
 from zoostore.ops.history import Found, history

@@ -1,7 +1,5 @@
 """status: what in a checkout differs from its snapshot, reading no file it need not."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Set

@@ -10,8 +10,6 @@ Paths, and the targets of links, are UTF-8, each list joined by NUL bytes. The c
 the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import struct

@@ -6,13 +6,11 @@ so that `status` need not read what has not been touched. It is replaced before
 a commit moves its ref, and names the snapshot that is about to be recorded.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, NewerFormat, NotACheckout, ZooError
@@ -62,7 +60,7 @@ class WorkingDirectory:
         self._tracking = TrackingFile(self.folder)
 
     @classmethod
-    def containing(cls, path: Path) -> WorkingDirectory:
+    def containing(cls, path: Path) -> Self:
         """The checkout that a path is in.
 
         Raises:

@@ -1,7 +1,5 @@
 """Small values that the parts of a store hand to each other."""
 
-from __future__ import annotations
-
 import os
 from enum import IntEnum
 from typing import NamedTuple, Self
@@ -73,14 +71,14 @@ class Location(NamedTuple):
         return self._replace(inode=0)
 
     @classmethod
-    def loose(cls, status: os.stat_result) -> Location:
+    def loose(cls, status: os.stat_result) -> Self:
         """The location of a loose blob whose file has just been verified."""
         size = status.st_size
         stamp = (status.st_mtime_ns, status.st_ino)
         return cls(ObjectKind.BLOB, 0, _LOOSE, 0, size, size, *stamp)
 
     @classmethod
-    def packed(cls, number: int, row: Packed) -> Location:
+    def packed(cls, number: int, row: Packed) -> Self:
         return cls(row.kind, row.encoding, number, row.offset, row.stored, row.size)
 
 
@@ -101,7 +99,7 @@ class PackRecord(NamedTuple):
         return self._replace(inode=0)
 
     @classmethod
-    def of(cls, name: Oid, status: os.stat_result) -> PackRecord:
+    def of(cls, name: Oid, status: os.stat_result) -> Self:
         return cls(name, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -154,5 +152,5 @@ class Position(NamedTuple):
     last_line: bytes
 
     @classmethod
-    def start(cls) -> Position:
+    def start(cls) -> Self:
         return cls(0, b"")

@@ -1,7 +1,5 @@
 """A piece of work that is going on: how far it is, how fast, and which files are in work."""
 
-from __future__ import annotations
-
 from collections import deque
 from typing import NamedTuple
 

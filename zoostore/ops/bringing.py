@@ -1,0 +1,94 @@
+"""Bringing a snapshot here that is known: what was chosen of it, and what of that is missing.
+
+Mostly nothing is, and then nobody need be asked: how to ask is imported only by who does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from zoostore.digest import Oid
+from zoostore.errors import MalformedObject, MissingObject, NothingLeft
+from zoostore.files.globs import Selector
+from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.tree import Entry
+from zoostore.ops.history import Found
+from zoostore.ops.pulled import Pulled, pulled, ref_change
+from zoostore.store.objectstore import ObjectStore
+
+Get = Callable[[Listing, Mapping[Oid, int]], None]
+"""Gets the blobs that some paths need and that are missing, with their sizes in bytes."""
+
+
+def bring_here(store: ObjectStore, get: Get, found: Found, is_chosen: Selector, now: int) -> Pulled:
+    """Make a snapshot that is known here complete, as far as it was chosen.
+
+    Args:
+        get: called only if something is missing.
+
+    Raises:
+        NothingLeft: the globs choose no file.
+        MissingObject: something is missing, and the store cannot be written to.
+        And what `get` raises.
+    """
+    listing = flatten(store.tree, found.snapshot.tree)
+    chosen = choose(found.stub, listing, is_chosen)
+    missing = missing_blobs(store, chosen)
+    if missing and store.names.read_only:
+        raise MissingObject(
+            f"{len(missing)} objects of {found.stub} are missing or damaged, and the store "
+            f"{store.layout.root} cannot be written to.",
+            oids=[str(oid) for oid in missing],
+        )
+    if missing:
+        get(chosen, missing)
+    record = store.names.ref(found.stub)
+    is_whole = len(chosen) == len(listing) and record is not None and record.snapshot == found.id
+    if record is not None and record.is_partial and is_whole and not store.names.read_only:
+        store.names.change(ref_change(found, record.snapshot, now, message="the rest of it"))
+    return pulled(found.stub, found.id, chosen, missing, "")
+
+
+def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
+    """The blobs of a listing that are not here, or not intact, with their sizes in bytes.
+
+    Raises:
+        MalformedObject: one that is here is no blob, or of another size than the listing says.
+    """
+    wanted = {entry.oid: entry.size for entry in entries.values() if entry.kind.is_file}
+    here = store.those_here(wanted.keys())
+    missing = {}
+    for oid, size in wanted.items():
+        if oid not in here:
+            missing[oid] = size
+        elif (found := here[oid]) != size:
+            raise MalformedObject(
+                f"A tree says that {oid} is a file of {size} bytes, and it is "
+                f"{'no file' if found is None else f'one of {found}'}. Nothing was taken from it.",
+                oid=str(oid),
+            )
+    return missing
+
+
+def reused_if_complete(store: ObjectStore, found: Found, is_chosen: Selector) -> Pulled | None:
+    try:
+        listing = flatten(store.tree, found.snapshot.tree)
+    except MissingObject:
+        return None
+    chosen = choose(found.stub, listing, is_chosen)
+    if missing_blobs(store, chosen):
+        return None
+    return pulled(found.stub, found.id, chosen, {}, "")
+
+
+def choose(stub: str, listing: Listing, is_chosen: Selector) -> dict[str, Entry]:
+    chosen = {path: entry for path, entry in listing.items() if is_chosen(path, entry.kind)}
+    if listing and not chosen:
+        raise nothing_left(stub, len(listing))
+    return chosen
+
+
+def nothing_left(stub: str, count: int) -> NothingLeft:
+    return NothingLeft(
+        f"The globs choose none of the {count} paths of {stub}; nothing was done.", stub=stub
+    )
