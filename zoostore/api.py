@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zoostore.objects.listing import Listing
     from zoostore.ops.adopt import Adopted
     from zoostore.ops.asking import Sources
+    from zoostore.ops.bringing import Brought
     from zoostore.ops.browse import Contents, LogEntry, ModelFile, Shown
     from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
@@ -352,12 +353,13 @@ class Store:
             options = options._replace(exclude=(*exclude, *self._left_out(parsed)))
             if directory is not None:
                 require_outside_checkouts(Path(directory))
-            found, pulled = self._bring(store, parsed, options.selector(), verify=options.verify)
-            target = Path(directory) if directory is not None else Path(_short_name(found.stub))
+            brought = self._bring(store, parsed, options.selector(), verify=options.verify)
+            stub = brought.found.stub
+            target = Path(directory) if directory is not None else Path(_short_name(stub))
             require_outside_checkouts(target)
             if link is None:
                 options = options.as_before(target)
-            return checkout(store, found, pulled, target, options, self._progress)
+            return checkout(store, brought, target, options, self._progress)
 
     def tag(self, stub: str, name: str) -> Oid:
         """Give a snapshot an immutable name; the snapshot's id.
@@ -431,7 +433,7 @@ class Store:
         Raises: what `checkout` raises.
         """
         with errors_named():
-            return self._bring(self._for_checkout(), _parsed(stub), _only(paths))[1]
+            return self._bring(self._for_checkout(), _parsed(stub), _only(paths)).pulled
 
     def materialize(
         self,
@@ -459,7 +461,6 @@ class Store:
             ReadOnlyStore: there is no directory, and the store cannot be written to.
             And what `checkout` raises.
         """
-        from zoostore.objects.listing import flatten
         from zoostore.ops.laying import Layer, tensors_of
         from zoostore.ops.materialize import materialize, place_of
         from zoostore.stubs import Stub
@@ -467,12 +468,11 @@ class Store:
         chosen = set(paths)
         with errors_named():
             store = self._for_checkout()
-            found, _ = self._bring(store, _parsed(stub), _only(chosen))
+            found, listing, _ = self._bring(store, _parsed(stub), _only(chosen))
             target = None if directory is None else Path(directory)
             if target is None:
                 store.names.require_writable()
             place = place_of(store, found.id, target)
-            listing = flatten(store.tree, found.snapshot.tree)
             wanted = {path: listing[path] for path in listing.keys() & chosen}
             tensors = tensors_of(store, wanted) & listing.keys() - chosen
             if tensors:
@@ -1002,19 +1002,19 @@ class Store:
 
     def _bring(
         self, store: ObjectStore, stub: Stub, chosen: Selector, *, verify: bool = False
-    ) -> tuple[Found, Pulled]:
+    ) -> Brought:
         """A snapshot with all that is chosen of it here, pulled only if it must be."""
         from zoostore.errors import DamagedContent, TransferFailed, UnknownRevision, UnknownStub
-        from zoostore.ops.bringing import bring_here
+        from zoostore.ops.bringing import Brought, bring_here
         from zoostore.ops.history import find, is_in_part
         from zoostore.stubs import Stub
 
         now = int(time.time())
         damage = part = None
 
-        def bring(found: Found) -> tuple[Found, Pulled]:
+        def bring(found: Found) -> Brought:
             get = functools.partial(self._get_missing, store, found)
-            return found, bring_here(store, get, found, chosen, now)
+            return bring_here(store, get, found, chosen, now)
 
         try:
             if verify:
@@ -1031,6 +1031,7 @@ class Store:
             if store.names.read_only:
                 raise
             damage = error
+        from zoostore.objects.listing import flatten
         from zoostore.ops.pull import pull
 
         try:
@@ -1044,7 +1045,8 @@ class Store:
             if part is None:
                 raise
             return bring(part)
-        return self._find(f"{pulled.stub}@{pulled.snapshot}"), pulled
+        found = self._find(f"{pulled.stub}@{pulled.snapshot}")
+        return Brought(found, flatten(store.tree, found.snapshot.tree), pulled)
 
     def _complete(self, store: ObjectStore, found: Found, wanted: Listing) -> None:
         """Get what is missing or damaged of some files of a snapshot, if anybody has it.

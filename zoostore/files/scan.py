@@ -88,21 +88,18 @@ def scan(
     while pending:
         prefix = pending.pop()
         try:
-            children = _list(root / prefix)
+            children, is_empty = _list(root / prefix, prefix, is_known)
         except UnreadableFile as error:
             if tell is None:
                 raise
             tell(error)
             continue
-        if not children and prefix:
+        if is_empty and prefix:
             yield found_at(prefix.rstrip("/"), os.lstat(root / prefix))
         below = []
         for name, status in children:
             path = prefix + name
-            if stat.S_ISREG(status.st_mode):
-                if not is_known(path, status):
-                    yield found_at(path, status)
-            elif stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(status.st_mode):
                 below.append(path + "/")
             elif stat.S_ISLNK(status.st_mode):
                 yield found_at(path, status, os.readlink(root / path))
@@ -116,20 +113,28 @@ def is_own_folder(name: str) -> bool:
     return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
 
 
-def _list(folder: Path) -> list[tuple[str, os.stat_result]]:
+def _list(
+    folder: Path, prefix: str, is_known: IsKnown
+) -> tuple[list[tuple[str, os.stat_result]], bool]:
+    """What is to be looked at in a folder, sorted, and whether nothing at all is in it."""
+    children = []
+    is_empty = True
     try:
         with _open_folder(folder) as where, os.scandir(where) as entries:
-            children = [
-                (entry.name, entry.stat(follow_symlinks=False))
-                for entry in entries
-                if not (entry.name.startswith(CHECKOUT_FOLDER) and is_own_folder(entry.name))
-            ]
+            for entry in entries:
+                name = entry.name
+                if name.startswith(CHECKOUT_FOLDER) and is_own_folder(name):
+                    continue
+                is_empty = False
+                status = entry.stat(follow_symlinks=False)
+                if not (stat.S_ISREG(status.st_mode) and is_known(prefix + name, status)):
+                    children.append((name, status))
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
     children.sort(key=_name)
-    return children
+    return children, is_empty
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Mostly nothing is, and then nobody need be asked: how to ask is imported only by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, MissingObject, NothingLeft
@@ -20,7 +21,22 @@ Get = Callable[[Listing, Mapping[Oid, int]], None]
 """Gets the blobs that some paths need and that are missing, with their sizes in bytes."""
 
 
-def bring_here(store: ObjectStore, get: Get, found: Found, is_chosen: Selector, now: int) -> Pulled:
+class Brought(NamedTuple):
+    """A snapshot of which is here what was chosen.
+
+    Attributes:
+        found, listing: the snapshot, and all of its paths.
+        pulled: what was done to have it here.
+    """
+
+    found: Found
+    listing: Listing
+    pulled: Pulled
+
+
+def bring_here(
+    store: ObjectStore, get: Get, found: Found, is_chosen: Selector, now: int
+) -> Brought:
     """Make a snapshot that is known here complete, as far as it was chosen.
 
     Args:
@@ -46,7 +62,7 @@ def bring_here(store: ObjectStore, get: Get, found: Found, is_chosen: Selector, 
     is_whole = len(chosen) == len(listing) and record is not None and record.snapshot == found.id
     if record is not None and record.is_partial and is_whole and not store.names.read_only:
         store.names.change(ref_change(found, record.snapshot, now, message="the rest of it"))
-    return pulled(found.stub, found.id, chosen, missing, "")
+    return Brought(found, listing, pulled(found.stub, found.id, chosen, missing, ""))
 
 
 def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
@@ -17,9 +17,10 @@ from zoostore.errors import (
 from zoostore.files.globs import Selector, selector
 from zoostore.files.links import AUTO, COPY, LINK_MODES, SYMLINK
 from zoostore.files.staging import BESIDE, Staging
-from zoostore.objects.listing import Listing, leaves, totals, walk
+from zoostore.objects.listing import Listing, totals
 from zoostore.objects.paths import why_not_on_windows
-from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.tree import Kind
+from zoostore.ops.bringing import Brought
 from zoostore.ops.history import Found
 from zoostore.ops.known_checkouts import remember_checkout
 from zoostore.ops.laying import Layer, folder_of, laid_at, to_be_alone
@@ -94,8 +95,7 @@ class CheckedOut(NamedTuple):
 
 def checkout(
     store: ObjectStore,
-    found: Found,
-    pulled: Pulled,
+    brought: Brought,
     directory: Path,
     options: CheckoutOptions,
     progress: Progress,
@@ -103,7 +103,7 @@ def checkout(
     """Lay a snapshot out. A new directory appears whole or not at all.
 
     Args:
-        found: what to lay out; `pulled` is what was done to have it here.
+        brought: what to lay out.
 
     Raises:
         DirectoryNotEmpty: the directory holds other things than a checkout.
@@ -111,10 +111,10 @@ def checkout(
         LinkModeUnavailable: the link mode asked for does not work there.
         DamagedContent: an object is missing or damaged; nothing was laid out.
     """
+    found, wanted, pulled = brought
     store.layout.require_apart(directory)
     working = WorkingDirectory(directory)
     tracking = _tracking(store, working, options)
-    wanted = _sharing(tracking, walk(store.tree, found.snapshot.tree))
     _check_platform(wanted)
     todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
     todo.require_no_conflicts(directory)
@@ -179,15 +179,6 @@ def _tracking(store: ObjectStore, working: WorkingDirectory, options: CheckoutOp
             f"{root} is not empty, and is no checkout; nothing was changed.", path=str(root)
         )
     return Tracking({}, 0)
-
-
-def _sharing(tracking: Tracking, entries: Iterable[tuple[str, Entry]]) -> dict[str, Entry]:
-    """A listing that does not hold again in memory what is known of the checkout already."""
-    shared = {}
-    for path, entry in leaves(entries):
-        known = tracking.paths.get(path)
-        shared[path] = known.entry if known is not None and known.entry == entry else entry
-    return shared
 
 
 def _check_platform(wanted: Listing) -> None:

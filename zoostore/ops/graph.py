@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 from zoostore.digest import Oid
 from zoostore.errors import MissingObject, ZooError
@@ -17,9 +16,6 @@ from zoostore.ops.on_disk import OnDisk
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, RawRow, oid_of
 from zoostore.store.records import ObjectKind
-
-_BLOCK_BYTES = 1 << 20
-"""So far apart may two objects be to be read at once."""
 
 
 class Graph:
@@ -42,7 +38,9 @@ class Graph:
                 self._read(pack, rows)
 
     def _read(self, pack: PackReader, rows: list[RawRow]) -> None:
-        for row, data in _contents(pack, sorted(rows, key=_offset)):
+        rows = sorted(rows, key=_offset)
+        pieces = pack.read_together([(row[3], row[4]) for row in rows])
+        for row, data in zip(rows, pieces, strict=True):
             oid, kind = row[0], row[1]
             if oid_of(ObjectKind(kind), data) != oid:
                 continue
@@ -87,14 +85,3 @@ class Graph:
 
 def _offset(row: RawRow) -> int:
     return row[3]
-
-
-def _contents(pack: PackReader, rows: list[RawRow]) -> Iterator[tuple[RawRow, bytes]]:
-    """What some rows of a pack hold, in the order of their offsets, read in large blocks."""
-    block, start = b"", 0
-    for row in rows:
-        offset, stored = row[3], row[4]
-        if offset + stored > start + len(block):
-            start = offset
-            block = pack.read(start, max(stored, _BLOCK_BYTES))
-        yield row, block[offset - start : offset - start + stored]

@@ -116,15 +116,19 @@ class Layer:
                 if above != folder or entry.kind is Kind.DIRECTORY:
                     self.make_folder(folder_of(entry, target))
                     folder = above
-                status = None
+                content = next(contents) if entry.kind.is_file else None
+                if isinstance(content, bytes):  # as most often
+                    status = _write(target, content, _permissions(entry))
+                    laid[path] = laid_out(entry, Stamp.of(status))
+                    self.linked[COPY] += 1
+                    continue
                 if entry.kind is not Kind.DIRECTORY:
-                    content = next(contents) if entry.kind.is_file else None
                     mode = self._mode_of(entry, content, root, alone=path in alone)
-                    if mode == COPY and isinstance(content, Path):
+                    if mode == COPY and content is not None:
                         copies.append(_Copy(path, entry, content, target))
                         continue
-                    status = self._make(entry, content, target, mode)
-                laid[path] = laid_out(entry, Stamp.of(status)) if status else laid_at(entry, target)
+                    self._make(entry, content, target, mode)
+                laid[path] = laid_at(entry, target)
             self._progress.advance(sum(entry.size for path, entry in group if path in laid))
         return laid | self._copy_all(copies, root) if copies else laid
 
@@ -144,18 +148,15 @@ class Layer:
                 self._progress.advance(each.entry.size)
         return laid
 
-    def _make(
-        self, entry: Entry, content: Path | bytes | None, target: str, mode: str
-    ) -> os.stat_result | None:
-        """Make a file, or a link where there is no content; the status of what was written."""
+    def _make(self, entry: Entry, content: Path | bytes | None, target: str, mode: str) -> None:
+        """Make a file, or a link where there is no content."""
         if content is None:
             os.symlink(entry.target, target)
-            return None
-        if isinstance(content, bytes):
+        elif isinstance(content, bytes):
+            _write(target, content, _permissions(entry))
             self.linked[COPY] += 1
-            return _write(target, content, _permissions(entry))
-        self._link(content, Path(target), _permissions(entry), mode)
-        return None
+        else:
+            self._link(content, Path(target), _permissions(entry), mode)
 
     def _mode_of(
         self, entry: Entry, content: Path | bytes | None, stage: Path, *, alone: bool

@@ -12,7 +12,7 @@ from zoostore.files.scan import Found, found_at, scan
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
 from zoostore.ops.resuming import resume
-from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
+from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, Unchanged, laid_out, left_out
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
@@ -148,12 +148,12 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     Raises:
         UnreadableFile: a file whose stamp changed, or a folder, cannot be read.
     """
-    unchanged: set[str] = set()
+    unchanged = Unchanged(tracking)
     clean: dict[str, Tracked] = {}
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
     learned = False
-    for found in scan(root, is_known=tracking.sorter_out(unchanged)):
+    for found in scan(root, is_known=unchanged.take):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
             untracked[found.path] = found
@@ -220,7 +220,9 @@ def content_oid(path: Path) -> Oid:
 def _deleted(
     root: Path, tracking: Tracking, clean: Mapping[str, Tracked], modified: Mapping[str, Found]
 ) -> tuple[str, ...]:
-    missing = []
+    missing: list[str] = []
+    if len(clean) + len(modified) == len(tracking.paths):
+        return ()
     for path in tracking.paths:
         if path in clean or path in modified:
             continue

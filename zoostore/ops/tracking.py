@@ -14,9 +14,9 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes
 from zoostore.files.sharing import share
@@ -27,6 +27,8 @@ from zoostore.objects.tree import Entry, Kind
 _MAGIC = b"zentries1\n"
 _HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
 _RECORD = struct.Struct(f">BBQQQQ{OID_BYTES}s")
+_STAMPED = struct.Struct(">BBQQQQ")
+_ANY_CTIME = bytes(8)
 _TICK_TRIES = 100
 _TICK_SECONDS = 0.002
 
@@ -60,36 +62,35 @@ def laid_out(entry: Entry, stamp: Stamp) -> Tracked:
     return Tracked(entry, is_laid_out=True, stamp=stamp)
 
 
-_Row: TypeAlias = tuple[int, int, int, int, int, int, bytes]
-"""The values of a record, in its order."""
-
-
 class Paths(Mapping[str, Tracked]):
-    """What a record holds, each path read when it is asked for.
+    """What a file of records holds, each path read when it is asked for.
 
     Most commands compare a hundred thousand paths with what stands there, and need no more than
     a few of them as values.
 
     Args:
-        rows: the records by path.
+        data: of the file.
+        offsets: where in it the record of each path begins.
         targets: of those that are links.
     """
 
-    def __init__(self, rows: Mapping[str, _Row], targets: Mapping[str, str]) -> None:
-        self.rows = rows
+    def __init__(self, data: bytes, offsets: Mapping[str, int], targets: Mapping[str, str]) -> None:
+        self.data = data
+        self.offsets = offsets
         self._targets = targets
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.offsets)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.rows)
+        return iter(self.offsets)
 
     def __contains__(self, path: object) -> bool:
-        return path in self.rows
+        return path in self.offsets
 
     def __getitem__(self, path: str) -> Tracked:
-        kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = self.rows[path]
+        row = _RECORD.unpack_from(self.data, self.offsets[path])
+        kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = row
         entry = Entry(_KINDS[kind], size, Oid(oid), self._targets.get(path, ""))
         return Tracked(entry, bool(is_laid_out), Stamp(size, mtime_ns, inode, ctime_ns))
 
@@ -100,38 +101,6 @@ class Tracking(NamedTuple):
     paths: Mapping[str, Tracked]
     written_ns: int
 
-    def sorter_out(self, unchanged: set[str]) -> Callable[[str, os.stat_result], bool]:
-        """Tells of a regular file whether its stamp proves that it is as it was laid out.
-
-        It says what `is_certain` would, and reads nothing else: this is done for every file.
-
-        Args:
-            unchanged: gets the paths of those.
-        """
-        if not isinstance(self.paths, Paths):
-            return lambda path, status: False
-        rows, written_ns = self.paths.rows, self.written_ns
-
-        def is_unchanged(path: str, status: os.stat_result) -> bool:
-            row = rows.get(path)
-            if row is None:
-                return False
-            kind, is_laid_out, size, mtime_ns, inode, ctime_ns, _ = row
-            if (
-                mtime_ns == status.st_mtime_ns
-                and inode == status.st_ino
-                and size == status.st_size
-                and kind == (_EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE)
-                and is_laid_out == 1
-                and mtime_ns < written_ns
-                and (ctime_ns == 0 or ctime_ns == status.st_ctime_ns < written_ns)
-            ):
-                unchanged.add(path)
-                return True
-            return False
-
-        return is_unchanged
-
     def is_certain(self, tracked: Tracked, stamp: Stamp) -> bool:
         """Whether a file's stamp proves that it was not changed.
 
@@ -141,6 +110,47 @@ class Tracking(NamedTuple):
         if tracked.stamp.ctime_ns == 0:
             stamp = stamp.without_ctime()
         return tracked.stamp == stamp and stamp.newest_ns < self.written_ns
+
+
+class Unchanged(Set[str]):
+    """Regular files whose stamps prove that they are as they were laid out."""
+
+    def __init__(self, tracking: Tracking) -> None:
+        paths = tracking.paths if isinstance(tracking.paths, Paths) else Paths(b"", {}, {})
+        self._data, self._offsets = paths.data, paths.offsets
+        self._written_ns = tracking.written_ns
+        self._found: set[int] = set()
+
+    def take(self, path: str, status: os.stat_result) -> bool:
+        """Whether a regular file is one of them.
+
+        It says what `is_certain` would, and makes no values of what is recorded: this is done for
+        every file there is.
+        """
+        at = self._offsets.get(path)
+        changed_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
+        if at is None or changed_ns < 0:
+            return False
+        kind = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE
+        row = _STAMPED.pack(kind, True, status.st_size, changed_ns, status.st_ino, ctime_ns)
+        recorded = self._data[at : at + _STAMPED.size]
+        if row == recorded:
+            changed_ns = max(changed_ns, ctime_ns)
+        elif row[: -len(_ANY_CTIME)] + _ANY_CTIME != recorded:
+            return False
+        if changed_ns >= self._written_ns:
+            return False
+        self._found.add(at)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path, at in self._offsets.items() if at in self._found)
+
+    def __contains__(self, path: object) -> bool:
+        return self._offsets.get(path) in self._found  # type: ignore[call-overload]
 
 
 class Records:
@@ -244,8 +254,9 @@ def _decode(data: bytes, snapshot: str) -> Paths:
     texts = data[names_at:-OID_BYTES].decode("utf-8").split("\0")
     if count and _leads_away("/".join(texts[:count])):
         raise ValueError("the record of a checkout's files names what is not in it")
-    rows = dict(zip(texts, _RECORD.iter_unpack(data[start:names_at]), strict=False))
-    if not {row[0] for row in rows.values()} <= _KINDS.keys() or len(rows) != count:
+    offsets = dict(zip(texts, range(start, names_at, _RECORD.size), strict=False))
+    kinds = data[start : names_at : _RECORD.size]
+    if not _KINDS.keys() >= set(kinds) or len(offsets) != count:
         raise ValueError("the record of a checkout's files holds what nobody lays out")
-    links = (path for path, row in rows.items() if row[0] == Kind.LINK)
-    return Paths(rows, dict(zip(links, texts[count:], strict=False)))
+    links = (path for path, kind in zip(texts, kinds, strict=False) if kind == Kind.LINK)
+    return Paths(data, offsets, dict(zip(links, texts[count:], strict=False)))

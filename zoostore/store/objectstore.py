@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from zoostore.digest import BLAKE3, CHUNK, Digest, DigestHasher, Oid, hash_descriptor
+from zoostore.digest import (
+    BLAKE3,
+    CHUNK,
+    Digest,
+    DigestHasher,
+    Oid,
+    hash_bytes,
+    hash_descriptor,
+)
 from zoostore.errors import DamagedContent, MissingObject
 from zoostore.files.staging import Staging
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
@@ -248,14 +256,37 @@ class ObjectStore:
     def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
         """What `content` says of many, in their order. Raises what `read` raises."""
         places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
+        found = {
+            oid: place
+            for oid, place in places.items()
+            if place and place.kind is ObjectKind.BLOB and not place.is_loose
+        }
+        ahead = self._read_ahead(found)
         for oid in oids:
-            place = places[oid]
-            if place is None or place.is_loose or place.kind is not ObjectKind.BLOB:
-                yield self.content(oid)
-            elif self._pack_is_intact(place.pack):
-                yield self._read_packed(oid, place)
-            else:
-                yield self.content(oid)
+            data = ahead.get(oid)
+            yield data if data is not None else self.content(oid)
+
+    def _read_ahead(self, places: Mapping[Oid, Location]) -> dict[Oid, bytes]:
+        """Objects of packs, read together where they stand together; those that are intact."""
+        by_pack: dict[int, list[tuple[Oid, Location]]] = {}
+        for oid, place in places.items():
+            by_pack.setdefault(place.pack, []).append((oid, place))
+        read: dict[Oid, bytes] = {}
+        for number, found in by_pack.items():
+            if self._pack_is_intact(number):
+                with contextlib.suppress(MissingObject):  # gc has just packed them anew
+                    read.update(self._read_together(number, found))
+        return read
+
+    def _read_together(
+        self, number: int, places: list[tuple[Oid, Location]]
+    ) -> Iterator[tuple[Oid, bytes]]:
+        places.sort(key=lambda item: item[1].offset)
+        pack = self._pack(places[0][0], number)
+        pieces = pack.read_together([(place.offset, place.stored) for _, place in places])
+        for (oid, _), data in zip(places, pieces, strict=True):
+            if hash_bytes(data) == oid:
+                yield oid, data
 
     def digests_of(self, oid: Oid, algorithms: Iterable[str]) -> frozenset[Digest]:
         """A blob's digests, from its content; none if that is not what its oid says.
