@@ -56,8 +56,7 @@ def write_store(root: Path, scale: float) -> list[Oid]:
 
 
 def _index(index: Writer, model: _Model) -> None:
-    number = index.add_pack(model.pack)
-    index.set_locations((row.oid, Location.packed(number, row)) for row in model.rows)
+    index.index_pack(model.pack, model.rows)
     index.set_locations([model.weights])
 
 

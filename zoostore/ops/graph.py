@@ -14,8 +14,8 @@ from zoostore.objects.references import (
 )
 from zoostore.ops.on_disk import OnDisk
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, RawRow, oid_of
-from zoostore.store.records import ObjectKind
+from zoostore.store.packs import PackReader, oid_of
+from zoostore.store.records import ObjectKind, PackedRow
 
 
 class Graph:
@@ -37,7 +37,7 @@ class Graph:
             with contextlib.suppress(FileNotFoundError), PackReader(path) as pack:
                 self._read(pack, rows)
 
-    def _read(self, pack: PackReader, rows: list[RawRow]) -> None:
+    def _read(self, pack: PackReader, rows: list[PackedRow]) -> None:
         rows = sorted(rows, key=_offset)
         pieces = pack.read_together([(row[3], row[4]) for row in rows])
         for row, data in zip(rows, pieces, strict=True):
@@ -83,5 +83,5 @@ class Graph:
         return True
 
 
-def _offset(row: RawRow) -> int:
+def _offset(row: PackedRow) -> int:
     return row[3]

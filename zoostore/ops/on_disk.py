@@ -13,8 +13,8 @@ from zoostore.digest import Oid
 from zoostore.store.derive import loose_files, pack_files
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, RawRow, read_raw_rows, read_rows
-from zoostore.store.records import ObjectKind
+from zoostore.store.packs import PackReader, read_raw_rows, read_rows
+from zoostore.store.records import ObjectKind, PackedRow
 from zoostore.store.sweeping import PackToSweep, sweep_packs
 
 _TRIES = 10
@@ -39,7 +39,7 @@ class OnDisk:
 
     sizes: dict[bytes, int] = field(default_factory=dict)
     snapshots: int = 0
-    inner: list[tuple[Path, list[RawRow]]] = field(default_factory=list)
+    inner: list[tuple[Path, list[PackedRow]]] = field(default_factory=list)
     _loose: dict[bytes, float] = field(default_factory=dict)
     _packs: list[_Pack] = field(default_factory=list)
 

@@ -396,8 +396,7 @@ class _Arrivals(NamedTuple):
     def index_into(self, index: Writer) -> None:
         index.set_locations(sorted(self.loose.items()))
         for record, rows in self.packs:
-            number = index.add_pack(record)
-            index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+            index.index_pack(record, rows.raw())
         index.set_aliases(self.aliases)
 
 

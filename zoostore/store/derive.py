@@ -64,9 +64,8 @@ def index_packs(index: Writer, layout: Layout) -> None:
         if name in known:
             continue
         with PackReader(path) as pack:
-            number = index.add_pack(PackRecord(name, 0, 0, 0))
             rows = read_rows(pack)
-            index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
+            index.index_pack(PackRecord(name, 0, 0, 0), rows)
             for aliases in aliases_in(pack, rows):
                 index.set_aliases(aliases.known)
 

@@ -36,7 +36,7 @@ from zoostore.errors import DamagedContent, NetworkFileSystem
 from zoostore.files.mounts import NETWORK, kind_of_file_system
 from zoostore.files.sharing import make_folder, share
 from zoostore.store.index_stamp import is_trustworthy, record_stamp
-from zoostore.store.records import Location, ObjectKind, PackRecord, Position, RefRecord
+from zoostore.store.records import Location, ObjectKind, PackedRow, PackRecord, Position, RefRecord
 
 T = TypeVar("T")
 
@@ -206,6 +206,17 @@ class Writer(Reader):
         self._put(_PACKS, _NUMBER.pack(number), _PACK.pack(*record))
         return number
 
+    def index_pack(self, record: PackRecord, rows: Iterable[PackedRow]) -> int:
+        """Record a pack, and that all its objects are there; its number.
+
+        Args:
+            rows: in rising order of oid it is fastest.
+        """
+        number = self.add_pack(record)
+        with self._txn.cursor() as cursor:
+            cursor.putmulti(_items_of_pack(number, rows))
+        return number
+
     def forget_pack(self, number: int) -> set[Oid]:
         """Forget a pack and every object in it; those objects."""
         lost = {oid for oid, location in self.locations() if location.pack == number}
@@ -257,6 +268,12 @@ class Writer(Reader):
         with self._txn.cursor() as cursor:
             while cursor.first():
                 cursor.delete()
+
+
+def _items_of_pack(number: int, rows: Iterable[PackedRow]) -> Iterator[tuple[bytes, bytes]]:
+    for oid, kind, encoding, offset, stored, size in rows:
+        key = _OBJECTS + oid
+        yield key, _sealed(key, _OBJECT.pack(kind, encoding, number, offset, stored, size, 0, 0))
 
 
 def _sealed(key: bytes, value: bytes) -> bytes:

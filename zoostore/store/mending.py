@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid
@@ -15,7 +15,7 @@ from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
 from zoostore.store.packs import PackReader, check_object, read_rows
-from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
+from zoostore.store.records import ObjectKind, Packed, PackRecord
 from zoostore.store.repacking import NewPack, write_pack
 
 
@@ -53,7 +53,7 @@ def mend_pack(names: Names, number: int) -> None:
         lost = index.forget_pack(number)
         if kept is not None:
             lost -= {row.oid for row in kept.rows}
-            _index_rows(index, *kept)
+            index.index_pack(kept.record, kept.rows.raw())
         index_copies(index, layout, lost)
 
     names.update(replace)
@@ -83,18 +83,13 @@ def _intact_objects(pack: PackReader) -> Iterator[tuple[Oid, ObjectKind, bytes]]
         yield row.oid, row.kind, data
 
 
-def _index_rows(index: Writer, record: PackRecord, rows: Iterable[Packed]) -> None:
-    number = index.add_pack(record)
-    index.set_locations((row.oid, Location.packed(number, row)) for row in rows)
-
-
 def index_copies(index: Writer, layout: Layout, wanted: Collection[Oid]) -> None:
     """Look for intact copies of objects in every pack there is."""
     for name, pack in open_packs(layout) if wanted else ():
         rows = [row for row in read_rows(pack) if row.oid in wanted and _is_intact(pack, row)]
         if rows:
             known = index.pack_named(name)
-            _index_rows(index, known or PackRecord(name, 0, 0, 0), rows)
+            index.index_pack(known or PackRecord(name, 0, 0, 0), rows)
 
 
 def read_copy(layout: Layout, oid: Oid) -> bytes | None:

@@ -18,14 +18,14 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self, TypeAlias
+from typing import BinaryIO, NamedTuple, Self
 
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import DamagedContent, MalformedObject, NewerFormat, ZooError
 from zoostore.objects.aliases import aliases_oid
 from zoostore.objects.snapshot import snapshot_oid
 from zoostore.objects.tree import tree_oid
-from zoostore.store.records import ObjectKind, Packed, PackRecord
+from zoostore.store.records import ObjectKind, Packed, PackedRow, PackRecord
 
 MAGIC = b"zpack1\n\0"
 END = b"zpackend"
@@ -44,9 +44,6 @@ RAW = 0
 """The only encoding so far: the payload is the object's bytes."""
 
 _KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}
-
-RawRow: TypeAlias = tuple[bytes, int, int, int, int, int]
-"""A row as it stands in a table: oid, kind, encoding, offset, stored, size."""
 
 _OID_OF = {
     ObjectKind.BLOB: hash_bytes,
@@ -141,10 +138,14 @@ class Rows:
         return len(self._table) // ROW.size
 
     def __iter__(self) -> Iterator[Packed]:
-        return map(_as_packed, ROW.iter_unpack(self._table))
+        return map(_as_packed, self.raw())
+
+    def raw(self) -> Iterator[PackedRow]:
+        """The same as bare tuples, for who needs no more of very many."""
+        return ROW.iter_unpack(self._table)
 
 
-def _as_packed(raw: RawRow) -> Packed:
+def _as_packed(raw: PackedRow) -> Packed:
     oid, kind, encoding, offset, stored, size = raw
     return Packed(Oid(oid), _KINDS[kind], encoding, offset, stored, size)
 
@@ -182,7 +183,7 @@ def decode_table(table: Table, data: bytes) -> list[Packed]:
     return list(map(_as_packed, decode_raw_table(table, data)))
 
 
-def decode_raw_table(table: Table, data: bytes) -> list[RawRow]:
+def decode_raw_table(table: Table, data: bytes) -> list[PackedRow]:
     """The same as bare tuples, for who looks at a million of them."""
     if len(data) != table.length or hash_bytes(data) != table.checksum:
         raise MalformedObject("A pack's table is damaged.")
@@ -214,7 +215,7 @@ def read_rows(pack: PackReader) -> list[Packed]:
     return list(map(_as_packed, read_raw_rows(pack)))
 
 
-def read_raw_rows(pack: PackReader) -> Sequence[RawRow]:
+def read_raw_rows(pack: PackReader) -> Sequence[PackedRow]:
     """The same as bare tuples. Raises what `read_rows` raises."""
     try:
         return pack.raw_table()
@@ -256,7 +257,7 @@ class PackReader:
         table = self._footer()
         return decode_table(table, self.read(table.offset, table.length))
 
-    def raw_table(self) -> list[RawRow]:
+    def raw_table(self) -> list[PackedRow]:
         """The same as bare tuples."""
         table = self._footer()
         return decode_raw_table(table, self.read(table.offset, table.length))

@@ -2,7 +2,7 @@
 
 import os
 from enum import IntEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from zoostore.digest import Oid
 from zoostore.store.causes import cause_of
@@ -29,6 +29,10 @@ class Packed(NamedTuple):
     offset: int
     stored: int
     size: int
+
+
+PackedRow: TypeAlias = tuple[bytes, int, int, int, int, int]
+"""A `Packed` as it stands in a table: oid, kind, encoding, offset, stored, size."""
 
 
 class Location(NamedTuple):
