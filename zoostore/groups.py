@@ -1,4 +1,4 @@
-"""Working through many things in groups."""
+"""Working through many things: in groups, or so that they need not all be held to the end."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ def grouped(
             group, total = [], 0
     if group:
         yield group
+
+
+def drained(items: list[T]) -> Iterator[T]:
+    """Items in their order, each of which leaves the list as it is handed out."""
+    items.reverse()
+    while items:
+        yield items.pop()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
 from zoostore.files.scan import Found, require_keepable, scan
+from zoostore.files.stamp import Stamp
+from zoostore.groups import drained
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
-from zoostore.ops.remembering import Remembered, records_of
-from zoostore.ops.tracking import Records
+from zoostore.ops.remembering import Remembered
+from zoostore.ops.tracking import Records, Tracked, laid_out
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch, hash_file
 from zoostore.store.objectstore import ObjectStore
@@ -47,12 +50,27 @@ def _take_in_directory(
     The second is None where nothing had to be read.
     """
     found = require_keepable(directory, scan(directory))
-    known = remembered.entries(found)
-    batch.rely_on(entry.oid for entry in known.values())
-    unknown = [item for item in found if item.path not in known]
-    listing = take_in(batch, directory, unknown, progress) | known
-    is_news = any(item.is_file for item in unknown)
-    return listing, records_of(found, listing) if is_news else None
+    listing = remembered.entries(found)
+    batch.rely_on(entry.oid for entry in listing.values())
+    unchanged = [item for item in found if item.path in listing]
+    unknown = [item for item in found if item.path not in listing]
+    if not any(item.is_file for item in unknown):
+        listing.update(
+            (item.path, entry) for item, entry in take_in(batch, directory, unknown, progress)
+        )
+        return listing, None
+    # What was found takes five times the memory of its record: both are there of a few only.
+    del found
+
+    def taken() -> Iterator[tuple[str, Tracked]]:
+        for item, entry in take_in(batch, directory, drained(unknown), progress):
+            listing[item.path] = entry
+            yield item.path, laid_out(entry, item.lasting_stamp)
+        for item in unchanged:
+            yield item.path, laid_out(listing[item.path], item.lasting_stamp)
+
+    records = Records(taken())
+    return listing, records
 
 
 def _record_at_last(
@@ -82,25 +100,41 @@ def _record(
 
 
 def take_in(
-    batch: Batch, directory: Path, found: list[Found], progress: Progress
-) -> dict[str, Entry]:
-    """Take files into a batch; their entries, in no order.
+    batch: Batch, directory: Path, found: Iterable[Found], progress: Progress
+) -> Iterator[tuple[Found, Entry]]:
+    """Take files into a batch: each, in no order, and its entry.
 
     Raises:
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
-    files = [item for item in found if item.is_file]
-    progress.begin("adding", sum(item.stamp.size for item in files))
-    entries = {item.path: _not_a_file(item) for item in found if not item.is_file}
-    small = [item for item in files if item.stamp.size < batch.large_object]
-    stamps = ((item.path, item.stamp) for item in small)
-    oids = batch.add_small_files(directory, stamps, progress.advance)
-    entries |= zip((item.path for item in small), map(_file_entry, small, oids), strict=True)
-    large = [item for item in files if item.stamp.size >= batch.large_object]
+    small: list[Found] = []
+    large: list[Found] = []
+    for item in found:
+        if item.is_file:
+            (small if item.stamp.size < batch.large_object else large).append(item)
+        else:
+            yield item, _not_a_file(item)
+    progress.begin("adding", sum(item.stamp.size for files in (small, large) for item in files))
+    for item, oid in _take_in_small(batch, directory, small, progress):
+        yield item, _file_entry(item, oid)
     for item, oid in _take_in_large(batch, directory, large, progress):
-        entries[item.path] = _file_entry(item, oid)
+        yield item, _file_entry(item, oid)
     progress.end()
-    return entries
+
+
+def _take_in_small(
+    batch: Batch, directory: Path, files: list[Found], progress: Progress
+) -> Iterator[tuple[Found, Oid]]:
+    """Take in files, each of which leaves the list."""
+    waiting: deque[Found] = deque()
+
+    def stamps() -> Iterator[tuple[str, Stamp]]:
+        for item in drained(files):
+            waiting.append(item)
+            yield item.path, item.stamp
+
+    for oid in batch.add_small_files(directory, stamps(), progress.advance):
+        yield waiting.popleft(), oid
 
 
 def _take_in_large(

@@ -79,7 +79,10 @@ def commit(
     with Batch(store) as batch:
         taken = take_in(batch, working.root, changed, progress)
         listing = _without_filled_folders(
-            {**{path: item.entry for path, item in kept.items()}, **taken}
+            {
+                **{path: item.entry for path, item in kept.items()},
+                **{item.path: entry for item, entry in taken},
+            }
         )
         entries = {path: item.entry for path, item in left_out.items()}
         try:

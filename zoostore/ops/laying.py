@@ -37,7 +37,7 @@ _ONNX = ".onnx"
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 # Looked up, and counted as progress, together.
 _GROUP_FILES = 256
-_GROUP_BYTES = 4 << 20
+_GROUP_BYTES = 1 << 20
 
 _SOMEBODYS = stat.S_IXUSR | stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 """Permissions that no object of the store's own has."""

@@ -10,15 +10,9 @@ from pathlib import Path
 from zoostore.digest import Oid, hash_bytes
 from zoostore.files.scan import Found
 from zoostore.files.sharing import make_folder
-from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry
-from zoostore.ops.tracking import Records, Tracking, TrackingFile, laid_out
+from zoostore.ops.tracking import Records, Tracking, TrackingFile
 from zoostore.store.objectstore import ObjectStore
-
-
-def records_of(found: Iterable[Found], listing: Listing) -> Records:
-    """What is to be remembered of files that were found, and taken in."""
-    return Records((item.path, laid_out(listing[item.path], item.lasting_stamp)) for item in found)
 
 
 class Remembered:

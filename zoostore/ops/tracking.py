@@ -16,9 +16,9 @@ import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from zoostore.digest import OID_BYTES, Oid, hash_bytes
+from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.files.sharing import share
 from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
@@ -173,15 +173,15 @@ class Records:
                 self._targets.append(target)
             self.newest_ns = max(self.newest_ns, mtime_ns, ctime_ns)
 
-    def file(self, snapshot: str) -> bytearray:
-        """The file that says so of a snapshot."""
-        head = _HEAD.pack(_MAGIC, Oid.parse(snapshot), len(self._paths))
-        texts = ("\0".join(part).encode("utf-8") for part in (self._paths, self._targets))
-        data = bytearray(head)
-        data += self._rows
-        data += b"\0".join(texts)
-        data += hash_bytes(data)
-        return data
+    def write(self, file: BinaryIO, snapshot: str) -> None:
+        """Write the file that says so of a snapshot."""
+        out = HashingWriter(file, expect_size=len(self._rows))
+        out.write(_HEAD.pack(_MAGIC, Oid.parse(snapshot), len(self._paths)))
+        out.write(memoryview(self._rows))
+        out.write("\0".join(self._paths).encode("utf-8"))
+        out.write(b"\0")
+        out.write("\0".join(self._targets).encode("utf-8"))
+        file.write(out.oid())
 
 
 class TrackingFile:
@@ -216,7 +216,7 @@ class TrackingFile:
         staging = Staging(self._path.parent)
         try:
             with staging.new_file() as (file, staged):
-                file.write(records.file(snapshot))
+                records.write(file, snapshot)
                 file.flush()
                 share(staged)
                 _touch_after(file.fileno(), records.newest_ns)

@@ -34,8 +34,8 @@ Advance = Callable[[int], None]
 
 
 # The contents of a group are in memory together.
-_GROUP_FILES = 512
-_GROUP_BYTES = 8 << 20
+_GROUP_FILES = 256
+_GROUP_BYTES = 2 << 20
 
 _READ_FLAGS = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # each on some systems only
