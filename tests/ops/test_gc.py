@@ -580,7 +580,9 @@ def test_what_is_stored_anew_while_its_old_file_goes_is_not_lost(
     store.add(model, "zoo:one", time=1)
     store.remove("zoo:one")
     disk, objects = on_disk(store._layout()), store._opened()
-    packs, dead = list(disk.packs_with(disk.sizes)), disk.loose_among(disk.sizes)
+    numbers = range(len(disk.sizes))
+    packs = list(disk.packs_with({disk.numbering.oid(number) for number in numbers}))
+    dead = disk.loose_among(numbers)
 
     def sweep() -> None:
         sweep_loose(objects.names, dead, lambda: ())

@@ -133,6 +133,22 @@ def test_the_table_stands_in_the_order_of_oids(objects: list[tuple[ObjectKind, b
     assert oids == sorted(set(oids))
 
 
+@given(st.binary(max_size=5000), st.data(), st.integers(0, 300), st.integers(1, 600))
+def test_what_is_read_together_is_what_stands_there(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, draw: st.DataObject, gap: int, block: int
+) -> None:
+    """Whatever is read at once: objects that touch, overlap, are far apart, or larger than that."""
+    path = tmp_path_factory.getbasetemp() / "together"
+    path.write_bytes(data)
+    place = st.tuples(st.integers(0, len(data) + 10), st.integers(0, 700))
+    places = sorted(draw.draw(st.lists(place)))
+    with pytest.MonkeyPatch.context() as patch, PackReader(path) as pack:
+        patch.setattr("zoostore.store.packs._GAP_BYTES", gap)
+        patch.setattr("zoostore.store.packs._BLOCK_BYTES", block)
+        read = list(pack.read_together(places))
+    assert read == [data[offset : offset + length] for offset, length in places]
+
+
 def test_the_golden_pack_is_written_as_the_format_says() -> None:
     objects = list(GOLDEN_OBJECTS.values())
 

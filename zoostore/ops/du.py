@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.ops.gc import GRACE_SECONDS
 from zoostore.ops.graph import Graph
+from zoostore.ops.numbering import Marks
 from zoostore.ops.on_disk import on_disk
 from zoostore.ops.reach import Reach
-from zoostore.ops.roots import NameRoots, Roots, find_roots
+from zoostore.ops.roots import find_roots
 from zoostore.store.objectstore import ObjectStore
 
-_SHARED = -1
-"""The owner of what several models need."""
+_NOBODY, _SHARED = -1, -2
+"""The owners of what no model needs, and of what several do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +69,26 @@ def du(store: ObjectStore, stubs: Sequence[str], now: float) -> Usage:
     disk = on_disk(store.layout)
     graph = Graph(store.without_mending(), disk)
     count = _Count(disk.sizes)
-    for number, found in enumerate(roots.names.values()):
-        count.take(number, _reach(graph, found))
-    count.hold(_held(graph, roots))
+    reached = Marks(disk.numbering)
+    for found in roots.names.values():
+        reach = Reach(graph, reached, strict=False)
+        reach.add_name(found)
+        count.take(reach)
+        reached.unmark(reach.objects)  # each is counted as if it were alone
+    count.find_exclusive()
+    for checkout in roots.checkouts:
+        reach = Reach(graph, reached, strict=False)
+        reach.add_those_here(checkout.snapshots)
+        count.hold(checkout.root, reach)
+        reached.unmark(reach.objects)
     wanted = frozenset(stubs)
     models = [
         count.usage(number, stub)
         for number, stub in enumerate(roots.names)
         if not wanted or stub in wanted
     ]
-    stored = sum(disk.sizes.values())
+    stored = sum(disk.sizes)
     return Usage(count.logical, stored, len(disk.sizes), disk.snapshots, tuple(models))
-
-
-def _reach(graph: Graph, found: NameRoots) -> Reach:
-    reach = Reach(graph, strict=False)
-    reach.add_name(found)
-    return reach
-
-
-def _held(graph: Graph, roots: Roots) -> dict[Path, set[bytes]]:
-    """What each checkout needs."""
-    held = {}
-    for checkout in roots.checkouts:
-        reach = Reach(graph, strict=False)
-        reach.add_those_here(checkout.snapshots)
-        held[checkout.root] = reach.objects
-    return held
 
 
 @dataclass
@@ -109,40 +104,44 @@ class _Count:
     """Who needs what, one model after the other.
 
     Args:
-        sizes: of the objects on the disk, in bytes.
+        sizes: of the objects on the disk, by number, in bytes.
     """
 
-    def __init__(self, sizes: Mapping[bytes, int]) -> None:
+    def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
-        self._owner: dict[bytes, int] = {}
+        self._owners = array("i", [_NOBODY]) * len(sizes)
+        self._is_held = bytearray(len(sizes))
         self._totals: list[_Totals] = []
         self.logical = 0
 
-    def take(self, number: int, reach: Reach) -> None:
-        """Count what a model needs."""
+    def take(self, reach: Reach) -> None:
+        """Count what the next model needs."""
+        owner = len(self._totals)
         stored = 0
-        for oid in reach.objects:
-            size = self._sizes.get(oid)
-            if size is not None:
-                stored += size
-                self._owner[oid] = _SHARED if oid in self._owner else number
+        for number in self._here(reach):
+            stored += self._sizes[number]
+            self._owners[number] = owner if self._owners[number] == _NOBODY else _SHARED
         self._totals.append(_Totals(reach.logical_bytes, stored))
         self.logical += reach.logical_bytes
 
-    def hold(self, held: Mapping[Path, Iterable[bytes]]) -> None:
-        """Count what models have for themselves, and what of that checkouts need."""
-        for oid, number in self._owner.items():
-            if number != _SHARED:
-                self._totals[number].exclusive += self._sizes[oid]
-        counted: set[bytes] = set()
-        for root, needed in held.items():
-            owned = [oid for oid in needed if self._owner.get(oid, _SHARED) != _SHARED]
-            for number in {self._owner[oid] for oid in owned}:
-                self._totals[number].checkouts.append(root)
-            for oid in owned:
-                if oid not in counted:
-                    self._totals[self._owner[oid]].held += self._sizes[oid]
-            counted.update(owned)
+    def find_exclusive(self) -> None:
+        """Count what models have for themselves, when all were taken in."""
+        for number, owner in enumerate(self._owners):
+            if owner >= 0:
+                self._totals[owner].exclusive += self._sizes[number]
+
+    def hold(self, root: Path, reach: Reach) -> None:
+        """Count what of that a checkout needs."""
+        owned = [number for number in self._here(reach) if self._owners[number] >= 0]
+        for owner in {self._owners[number] for number in owned}:
+            self._totals[owner].checkouts.append(root)
+        for number in owned:
+            if not self._is_held[number]:
+                self._is_held[number] = True
+                self._totals[self._owners[number]].held += self._sizes[number]
+
+    def _here(self, reach: Reach) -> Iterator[int]:
+        return (number for number in reach.objects if number < len(self._sizes))
 
     def usage(self, number: int, stub: str) -> ModelUsage:
         found = self._totals[number]

@@ -7,12 +7,12 @@ is checked out, or shared with a model that stays, would free nothing.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping
+from array import array
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.ops.graph import Graph
+from zoostore.ops.numbering import Marks
 from zoostore.ops.reach import Reach
 from zoostore.ops.roots import NameRoots, Roots
 from zoostore.store.objectstore import ObjectStore
@@ -39,33 +39,39 @@ class Fit(NamedTuple):
     over: int
 
 
-def choose_evicted(
-    store: ObjectStore, graph: Graph, roots: Roots, sizes: Mapping[bytes, int], max_size: int
-) -> Fit:
+def choose_evicted(store: ObjectStore, graph: Graph, roots: Roots, max_size: int) -> Fit:
     """Choose models whose going makes what is kept fit a size in bytes."""
+    sizes = graph.disk.sizes
     needs = {stub: _needs_of(graph, found) for stub, found in roots.names.items()}
-    owners = Counter(oid for needed in needs.values() for oid in needed)
-    checked_out = Reach(graph)
+    checked_out = Reach(graph, Marks(graph.disk.numbering))
     checked_out.add_those_here(roots.checked_out())
-    owners.update(checked_out.objects)
-    kept = sum(sizes[oid] for oid in owners if oid in sizes)
+    owners = array("I", bytes(4 * len(sizes)))
+    for needed in (*needs.values(), _here(graph, checked_out)):
+        for number in needed:
+            owners[number] += 1
+    kept = sum(size for size, count in zip(sizes, owners, strict=True) if count)
     evicted = []
     for used, stub in sorted(_candidates(store, roots)):
         if kept <= max_size:
             break
-        alone = [oid for oid in needs[stub] if owners[oid] == 1 and oid in sizes]
-        freed = sum(sizes[oid] for oid in alone)
+        freed = sum(sizes[number] for number in needs[stub] if owners[number] == 1)
         if freed:
-            owners.subtract(needs[stub])
+            for number in needs[stub]:
+                owners[number] -= 1
             kept -= freed
             evicted.append(Evicted(stub, used, freed))
     return Fit(tuple(evicted), max(kept - max_size, 0))
 
 
-def _needs_of(graph: Graph, found: NameRoots) -> set[bytes]:
-    reach = Reach(graph)
+def _needs_of(graph: Graph, found: NameRoots) -> array[int]:
+    """The numbers of what a name needs, and stands on the disk."""
+    reach = Reach(graph, Marks(graph.disk.numbering))
     reach.add_name(found)
-    return reach.objects
+    return _here(graph, reach)
+
+
+def _here(graph: Graph, reach: Reach) -> array[int]:
+    return array("I", (number for number in reach.objects if number < len(graph.disk.sizes)))
 
 
 def _candidates(store: ObjectStore, roots: Roots) -> list[tuple[float, str]]:

@@ -7,7 +7,8 @@ others may be writing: see `store.sweeping`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from zoostore.ops.evicting import Evicted, Fit, choose_evicted
 from zoostore.ops.graph import Graph
 from zoostore.ops.leftovers import Leftover, find_leftovers, remove_leftovers
 from zoostore.ops.names import remove
+from zoostore.ops.numbering import Marks
 from zoostore.ops.on_disk import OnDisk, on_disk
 from zoostore.ops.reach import Reach
 from zoostore.ops.roots import Roots, find_roots, roots_since
@@ -122,41 +124,67 @@ def gc(store: ObjectStore, options: Options, now: float, *, dry_run: bool) -> Co
         return _apply(store, options, now)
 
 
+class Fates:
+    """Why some of the objects on the disk go, or not yet; by number."""
+
+    def __init__(self, disk: OnDisk) -> None:
+        self._disk = disk
+        self._whys: dict[Why, int] = {}
+        self._fates = array("I", bytes(4 * len(disk.sizes)))
+
+    def set(self, number: int, why: Why) -> None:
+        self._fates[number] = self._whys.setdefault(why, len(self._whys) + 1)
+
+    def forget(self, number: int) -> None:
+        self._fates[number] = 0
+
+    def __contains__(self, oid: object) -> bool:
+        assert isinstance(oid, bytes)
+        number = self._disk.numbering.find(oid)
+        return number is not None and self._fates[number] > 0
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number, fate in enumerate(self._fates) if fate)
+
+    def tally(self) -> tuple[Garbage, ...]:
+        """How many objects share each fate, and what they take."""
+        counts = [[0, 0] for _ in range(len(self._whys) + 1)]
+        for number, fate in enumerate(self._fates):
+            if fate:
+                counts[fate][0] += 1
+                counts[fate][1] += self._disk.sizes[number]
+        found = (Garbage(why, *counts[fate]) for why, fate in self._whys.items())
+        return tuple(garbage for garbage in found if garbage.objects)
+
+
 @dataclass
 class _Plan:
     roots: Roots
     disk: OnDisk
     graph: Graph
-    kept: set[bytes]
-    dead: dict[bytes, Why]
-    waiting: dict[bytes, Why]
+    kept: Marks
+    dead: Fates
+    waiting: Fates
     fit: Fit
     leftovers: list[Leftover] = field(default_factory=list)
 
     def collected(self, *, dry_run: bool) -> Collected:
         """What it comes to."""
-        removed, bytes_removed = len(self.dead), self._bytes(self.dead)
+        removed = self.dead.tally()
+        objects = sum(garbage.objects for garbage in removed)
+        taken = sum(garbage.bytes for garbage in removed)
         return Collected(
             dry_run,
+            objects,
+            taken,
+            len(self.disk.sizes) - objects,
+            sum(self.disk.sizes) - taken,
             removed,
-            bytes_removed,
-            len(self.disk.sizes) - removed,
-            self._bytes(self.disk.sizes) - bytes_removed,
-            self._tally(self.dead),
-            self._tally(self.waiting),
+            self.waiting.tally(),
             self.fit.evicted,
             self.fit.over,
             tuple(self.leftovers),
         )
-
-    def _bytes(self, oids: Iterable[bytes]) -> int:
-        return sum(self.disk.sizes[oid] for oid in oids)
-
-    def _tally(self, oids: Mapping[bytes, Why]) -> tuple[Garbage, ...]:
-        found: dict[Why, list[int]] = {}
-        for oid, why in oids.items():
-            found.setdefault(why, []).append(self.disk.sizes[oid])
-        return tuple(Garbage(why, len(sizes), sum(sizes)) for why, sizes in found.items())
 
 
 def _plan(store: ObjectStore, options: Options, now: float) -> _Plan:
@@ -171,69 +199,67 @@ def _plan(store: ObjectStore, options: Options, now: float) -> _Plan:
     graph = Graph(store.without_mending(), disk)
     fit = Fit((), 0)
     if options.max_size is not None:
-        fit = choose_evicted(store, graph, roots, disk.sizes, options.max_size)
+        fit = choose_evicted(store, graph, roots, options.max_size)
         roots = find([model.stub for model in fit.evicted])
-    kept = _mark(graph, roots)
-    lately = _mark_lately(graph, roots, kept)
-    plan = _Plan(roots, disk, graph, kept | lately.keys(), {}, {}, fit)
-    plan.waiting = {oid: why for oid, why in lately.items() if oid in disk.sizes}
+    plan = _Plan(roots, disk, graph, Marks(disk.numbering), Fates(disk), Fates(disk), fit)
+    _mark(plan)
+    _mark_lately(plan)
     _sort_out(store, plan, options.grace, now)
     plan.leftovers = find_leftovers(store, plan.kept, **limits)
     return plan
 
 
-def _mark(graph: Graph, roots: Roots) -> set[bytes]:
-    """What is kept for good."""
-    kept = Reach(graph)
-    for found in roots.names.values():
-        kept.add_lines(found.lines)
+def _mark(plan: _Plan) -> None:
+    """Mark what is kept for good."""
+    reach = Reach(plan.graph, plan.kept)
+    for found in plan.roots.names.values():
+        reach.add_lines(found.lines)
         for snapshot in found.alone:
-            kept.add(snapshot)
-    kept.add_those_here(roots.checked_out())
-    return kept.objects
+            reach.add(snapshot)
+    reach.add_those_here(plan.roots.checked_out())
 
 
-def _mark_lately(graph: Graph, roots: Roots, kept: set[bytes]) -> dict[bytes, Why]:
-    """What is kept because a name led to it until lately."""
-    lately: dict[bytes, Why] = {}
-    for stub, found in roots.names.items():
+def _mark_lately(plan: _Plan) -> None:
+    """Mark what is kept because a name led to it until lately."""
+    for stub, found in plan.roots.names.items():
         for snapshot in found.lately:
-            if snapshot not in kept and graph.has_snapshot(snapshot):
-                reach = Reach(graph, known=kept)
+            if snapshot not in plan.kept and plan.graph.has_snapshot(snapshot):
+                reach = Reach(plan.graph, plan.kept)
                 reach.add_lines([snapshot])
-                lately |= dict.fromkeys(reach.objects, Why(MOVED, stub, snapshot))
-    return lately
+                for number in _here(plan, reach.objects):
+                    plan.waiting.set(number, Why(MOVED, stub, snapshot))
+
+
+def _here(plan: _Plan, numbers: Iterable[int]) -> Iterator[int]:
+    """Those of some objects that stand on the disk."""
+    return (number for number in numbers if number < len(plan.disk.sizes))
 
 
 def _sort_out(store: ObjectStore, plan: _Plan, grace: float, now: float) -> None:
     """Say of each object on the disk that is not kept why it goes, or not yet."""
-    left = plan.disk.sizes.keys() - plan.kept
-    if not left:
-        return
     begun = oldest_work(store.layout, now)
-    changed = plan.disk.changed(left)
-    for oid, why in _explained(plan, left):
-        if changed.get(oid, begun) >= begun:
-            plan.waiting[oid] = Why(IN_WORK)
-        elif why.reason == UNFINISHED and now - changed[oid] < grace:
-            plan.waiting[oid] = why
+    for number, why in _explained(plan):
+        changed = plan.disk.changed(number)
+        if changed >= begun:
+            plan.waiting.set(number, Why(IN_WORK))
+        elif why.reason == UNFINISHED and now - changed < grace:
+            plan.waiting.set(number, why)
         else:
-            plan.dead[oid] = why
+            plan.dead.set(number, why)
 
 
-def _explained(plan: _Plan, left: set[bytes]) -> Iterator[tuple[bytes, Why]]:
+def _explained(plan: _Plan) -> Iterator[tuple[int, Why]]:
     """Why objects are here that nothing needs: what led to them, as far as that can be told."""
-    explained = set(plan.kept)
+    explained = plan.kept.copy()
     for earlier in [*plan.roots.gone, *plan.roots.let_go()]:
-        if earlier.snapshot not in left or earlier.snapshot in explained:
+        if plan.disk.numbering.find(earlier.snapshot) is None or earlier.snapshot in explained:
             continue
-        reach = Reach(plan.graph, strict=False, known=explained)
+        reach = Reach(plan.graph, explained, strict=False)
         reach.add_lines([earlier.snapshot])
         reason = REMOVED if earlier.was_removed else MOVED
         why = Why(reason, earlier.stub, earlier.snapshot, earlier.since)
-        yield from ((oid, why) for oid in reach.objects & left)
-        explained |= reach.objects
-    yield from ((oid, Why(UNFINISHED)) for oid in left - explained)
+        yield from ((number, why) for number in _here(plan, reach.objects))
+    yield from ((number, Why(UNFINISHED)) for number in explained.without())
 
 
 def _apply(store: ObjectStore, options: Options, now: float) -> Collected:
@@ -247,15 +273,16 @@ def _apply(store: ObjectStore, options: Options, now: float) -> Collected:
         plan = _plan(store, replace(options, max_size=None), now)
     remove_leftovers(plan.leftovers)
     revived = _revived(store, plan)
-    dead = set(plan.dead)
-    gone = sweep_loose(store.names, plan.disk.loose_among(dead), revived)
+    gone = sweep_loose(store.names, plan.disk.loose_among(plan.dead), revived)
     left_damaged = ""
     try:
-        gone |= sweep_packs(store.names, list(plan.disk.packs_with(dead)), revived)
+        gone |= sweep_packs(store.names, list(plan.disk.packs_with(plan.dead)), revived)
     except DamagedContent as error:
         left_damaged = error.message
     store.forget_packs()
-    plan.dead = {oid: why for oid, why in plan.dead.items() if oid in gone}
+    for number in plan.dead:
+        if plan.disk.numbering.oid(number) not in gone:
+            plan.dead.forget(number)
     done = plan.collected(dry_run=False)
     return replace(
         done,
@@ -277,9 +304,9 @@ def _revived(store: ObjectStore, plan: _Plan) -> Revived:
     """What names and checkouts have come to lead to since the plan was made."""
 
     def revived() -> Collection[bytes]:
-        reach = Reach(plan.graph, known=plan.kept)
+        reach = Reach(plan.graph, plan.kept.copy())
         since = roots_since(store, plan.roots.end)
         reach.add_lines(filter(plan.graph.has_snapshot, since))
-        return reach.objects
+        return {plan.disk.numbering.oid(number) for number in reach.objects}
 
     return revived

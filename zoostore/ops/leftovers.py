@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Leftover:
 
 
 def find_leftovers(
-    store: ObjectStore, kept: Collection[bytes], *, grace: float, now: float
+    store: ObjectStore, kept: Container[bytes], *, grace: float, now: float
 ) -> list[Leftover]:
     """What can go besides objects.
 
@@ -87,7 +87,7 @@ def _abandoned(folder: Path, now: float) -> Iterator[Leftover]:
             yield _leftover(path, ABANDONED)
 
 
-def _unnamed(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
+def _unnamed(folder: Path, kept: Container[bytes]) -> Iterator[Leftover]:
     for path, _ in _listed(folder):
         if len(path.name) != OID_HEX:
             continue
@@ -99,9 +99,10 @@ def _unnamed(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
             yield _leftover(path, UNNAMED)
 
 
-def _records(folder: Path, kept: Collection[bytes]) -> Iterator[Leftover]:
+def _records(folder: Path, kept: Container[bytes]) -> Iterator[Leftover]:
     for path, _ in _listed(folder):
-        if TrackingFile(path).snapshot() not in kept:
+        snapshot = TrackingFile(path).snapshot()
+        if snapshot is None or snapshot not in kept:
             yield _leftover(path, UNNAMED)
 
 

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+import struct
+from array import array
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from mmap import mmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from zoostore.digest import Oid
+from zoostore.digest import OID_BYTES, Oid
+from zoostore.ops.numbering import Numbering
 from zoostore.store.derive import loose_files, pack_files
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, read_raw_rows, read_rows
-from zoostore.store.records import ObjectKind, PackedRow
+from zoostore.store.records import ObjectKind
 from zoostore.store.sweeping import PackToSweep, sweep_packs
 
 _TRIES = 10
-_INNER = (int(ObjectKind.TREE), int(ObjectKind.SNAPSHOT))
+_SEEN = struct.Struct(f">{OID_BYTES}sIBQQ")
+"""An object that was seen: oid, pack, kind, offset, size. Sorted so, of one that stands in several
+places the last one counts; an object that is loose is in none."""
+_LOOSE = (1 << 32) - 1
+_BUCKETS = 64
+_BUCKET_BYTES = 256 // _BUCKETS
+_CHUNK_BYTES = _SEEN.size << 10
+
+_Seen: TypeAlias = tuple[bytes, int, int, int, int]
 
 
 class _Pack(NamedTuple):
@@ -27,51 +38,79 @@ class _Pack(NamedTuple):
     changed: float
 
 
-@dataclass
+class InPack(NamedTuple):
+    """Where a pack holds an object: which pack, and offset and size in it, in bytes."""
+
+    path: Path
+    kind: int
+    offset: int
+    size: int
+
+
 class OnDisk:
     """All objects but tables of aliases, which are about objects and none that a model needs.
 
     Attributes:
-        sizes: of each object that stands somewhere, in bytes.
+        numbering: of each object that stands somewhere.
+        sizes: by number, in bytes.
         snapshots: how many of them are snapshots.
-        inner: the rows of the trees and the snapshots in each pack.
     """
 
-    sizes: dict[bytes, int] = field(default_factory=dict)
-    snapshots: int = 0
-    inner: list[tuple[Path, list[PackedRow]]] = field(default_factory=list)
-    _loose: dict[bytes, float] = field(default_factory=dict)
-    _packs: list[_Pack] = field(default_factory=list)
+    def __init__(
+        self, packs: Sequence[_Pack], loose_changed: Sequence[float], seen: Iterable[list[_Seen]]
+    ) -> None:
+        self._packs = packs
+        self._loose_changed = loose_changed
+        self._pack_of = array("I")
+        self._kinds = bytearray()
+        self._offsets = array("Q")
+        self.sizes = array("Q")
+        self.numbering = Numbering(map(self._take, seen))
+        self.snapshots = self._kinds.count(ObjectKind.SNAPSHOT)
 
-    def changed(self, oids: Collection[bytes]) -> dict[bytes, float]:
-        """When the files of some objects last changed, in seconds since 1970-01-01 UTC.
+    def _take(self, seen: list[_Seen]) -> Sequence[bytes]:
+        """Take in some objects, in their order; their ids."""
+        if not seen:
+            return ()
+        oids, packs, kinds, offsets, sizes = zip(*seen, strict=True)
+        self._pack_of.extend(packs)
+        self._kinds += bytes(kinds)
+        self._offsets.extend(offsets)
+        self.sizes.extend(sizes)
+        return oids
+
+    def changed(self, number: int) -> float:
+        """When the file that holds an object last changed, in seconds since 1970-01-01 UTC.
 
         The time of a file's status is taken, which nobody can set: a file that was adopted has
         its owner's time.
         """
-        found: dict[bytes, float] = {}
-        for pack, reader in self._opened():
-            found |= {row[0]: pack.changed for row in read_raw_rows(reader) if row[0] in oids}
-        found |= {oid: when for oid, when in self._loose.items() if oid in oids}
-        return found
+        pack = self._pack_of[number]
+        if pack == _LOOSE:
+            return self._loose_changed[self._offsets[number]]
+        return self._packs[pack].changed
 
-    def _opened(self) -> Iterator[tuple[_Pack, PackReader]]:
-        """The packs; one that somebody has replaced meanwhile is passed over."""
+    def in_pack(self, oid: bytes) -> InPack | None:
+        """Where an object stands, if that is in a pack."""
+        number = self.numbering.find(oid)
+        if number is None or (pack := self._pack_of[number]) == _LOOSE:
+            return None
+        path = self._packs[pack].path
+        return InPack(path, self._kinds[number], self._offsets[number], self.sizes[number])
+
+    def loose_among(self, dead: Iterable[int]) -> list[Oid]:
+        """The objects of some numbers that have a file of their own."""
+        found = (number for number in dead if self._pack_of[number] == _LOOSE)
+        return [Oid(self.numbering.oid(number)) for number in found]
+
+    def packs_with(self, dead: Container[bytes]) -> Iterator[PackToSweep]:
+        """The packs that hold some objects. One that was replaced meanwhile is passed over."""
         for pack in self._packs:
             with contextlib.suppress(FileNotFoundError), PackReader(pack.path) as reader:
-                yield pack, reader
-
-    def loose_among(self, dead: Collection[bytes]) -> list[Oid]:
-        """Those that have a file of their own."""
-        return [Oid(oid) for oid in self._loose if oid in dead]
-
-    def packs_with(self, dead: Collection[bytes]) -> Iterator[PackToSweep]:
-        """The packs that hold some of them."""
-        for pack, reader in self._opened():
-            rows = read_rows(reader)
-            found = frozenset(row.oid for row in rows if row.oid in dead)
-            if found:
-                yield PackToSweep(pack.name, pack.path, rows, found)
+                rows = read_rows(reader)
+                found = frozenset(row.oid for row in rows if row.oid in dead)
+                if found:
+                    yield PackToSweep(pack.name, pack.path, rows, found)
 
 
 def on_disk(layout: Layout) -> OnDisk:
@@ -87,21 +126,52 @@ def on_disk(layout: Layout) -> OnDisk:
 
 
 def _look(layout: Layout) -> OnDisk:
-    found = OnDisk()
+    packs: list[_Pack] = []
+    buckets = [_Bucket() for _ in range(_BUCKETS)]
     for name, path in pack_files(layout):
         with PackReader(path) as pack:
-            found._packs.append(_Pack(name, path, os.fstat(pack.fileno()).st_ctime))
-            rows = read_raw_rows(pack)
-        found.sizes |= {row[0]: row[4] for row in rows if row[1] != ObjectKind.ALIASES}
-        inner = [row for row in rows if row[1] in _INNER]
-        found.snapshots += sum(row[1] == ObjectKind.SNAPSHOT for row in inner)
-        found.inner.append((path, inner))
+            for oid, kind, _, offset, _, size in read_raw_rows(pack):
+                if kind != ObjectKind.ALIASES:
+                    buckets[oid[0] // _BUCKET_BYTES].add(oid, len(packs), kind, offset, size)
+            packs.append(_Pack(name, path, os.fstat(pack.fileno()).st_ctime))
+    loose_changed = array("d")
     for oid, entry in loose_files(layout):
         with contextlib.suppress(FileNotFoundError):
             status = entry.stat(follow_symlinks=False)
-            found._loose[oid] = status.st_ctime
-            found.sizes[oid] = status.st_size
-    return found
+            place = (_LOOSE, ObjectKind.BLOB, len(loose_changed), status.st_size)
+            buckets[oid[0] // _BUCKET_BYTES].add(oid, *place)
+            loose_changed.append(status.st_ctime)
+    return OnDisk(packs, loose_changed, (bucket.drained() for bucket in buckets))
+
+
+class _Bucket:
+    """The objects whose ids begin alike.
+
+    They are in memory that goes back to the system as it is drained: so all objects are never
+    there twice, which they would be if it went back to where small things are kept.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[mmap] = []
+        self._used = _CHUNK_BYTES
+
+    def add(self, *seen: bytes | int) -> None:
+        if self._used == _CHUNK_BYTES:
+            self._chunks.append(mmap(-1, _CHUNK_BYTES))
+            self._used = 0
+        _SEEN.pack_into(self._chunks[-1], self._used, *seen)
+        self._used += _SEEN.size
+
+    def drained(self) -> list[_Seen]:
+        """The objects in the order of their ids, each once; there are none left then."""
+        each = b"".join(chunk[:] for chunk in self._chunks[:-1])
+        if self._chunks:
+            each += self._chunks[-1][: self._used]
+        while self._chunks:
+            self._chunks.pop().close()
+        split = (each[at : at + _SEEN.size] for at in range(0, len(each), _SEEN.size))
+        by_oid = {seen[:OID_BYTES]: seen for seen in sorted(split)}
+        return list(map(_SEEN.unpack, by_oid.values()))
 
 
 def take_out_of_packs(store: ObjectStore, disk: OnDisk, dead: Collection[bytes]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 
 from zoostore.errors import DamagedContent
 from zoostore.ops.graph import Graph
+from zoostore.ops.numbering import Marks
 from zoostore.ops.roots import NameRoots
 
 
@@ -14,21 +16,19 @@ class Reach:
     """The objects that some snapshots need, whether they are here or not.
 
     Args:
+        reached: what need not be reached again; gets what is reached.
         strict: raise where nobody knows what a snapshot needs; otherwise that is passed over.
-        known: what need not be reached again.
 
     Attributes:
-        objects: what was reached so far, and is not known.
+        objects: the numbers of what was reached.
         logical_bytes: what the snapshots among it would take as full copies.
     """
 
-    def __init__(
-        self, graph: Graph, *, strict: bool = True, known: Collection[bytes] = frozenset()
-    ) -> None:
+    def __init__(self, graph: Graph, reached: Marks, *, strict: bool = True) -> None:
         self._graph = graph
         self._strict = strict
-        self._known = known
-        self.objects: set[bytes] = set()
+        self._reached = reached
+        self.objects = array("I")
         self.logical_bytes = 0
 
     def add_lines(self, tips: Iterable[bytes]) -> None:
@@ -36,9 +36,8 @@ class Reach:
         pending = list(tips)
         while pending:
             tip = pending.pop()
-            if tip in self.objects or tip in self._known:
+            if not self.add(tip):
                 continue
-            self.add(tip)
             with self._passing_over():
                 parents = self._graph.snapshot(tip).parents
                 pending += (parent for parent in parents if self._graph.has_snapshot(parent))
@@ -55,28 +54,26 @@ class Reach:
             if self._graph.has_snapshot(snapshot):
                 self.add(snapshot)
 
-    def add(self, snapshot: bytes) -> None:
-        """Reach a snapshot without what it follows.
+    def add(self, snapshot: bytes) -> bool:
+        """Reach a snapshot without what it follows; whether it was not reached before.
 
         Raises:
             DamagedContent: it, or a tree of it, is missing or damaged: nobody knows what it needs.
         """
-        if snapshot in self.objects or snapshot in self._known:
-            return
+        if not self._mark([snapshot]):
+            return False
         with self._passing_over():
             value = self._graph.snapshot(snapshot)
             self._add_tree(value.tree)
             self.logical_bytes += value.size
-        self.objects.add(snapshot)
+        return True
 
     def _add_tree(self, root: bytes) -> None:
         pending = [root]
-        objects, known = self.objects, self._known
         while pending:
             oid = pending.pop()
-            if oid in objects or oid in known:
+            if not self._mark([oid]):
                 continue
-            objects.add(oid)
             try:
                 tree = self._graph.tree(oid)
             except DamagedContent:
@@ -84,7 +81,13 @@ class Reach:
                     raise
                 continue
             pending += tree.folders
-            objects.update(blob for blob in tree.blobs if blob not in known)
+            self._mark(tree.blobs)
+
+    def _mark(self, oids: Iterable[bytes]) -> bool:
+        """Take objects in; whether one was not reached before."""
+        new = self._reached.mark(oids)
+        self.objects.extend(new)
+        return bool(new)
 
     @contextlib.contextmanager
     def _passing_over(self) -> Iterator[None]:

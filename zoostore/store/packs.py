@@ -287,7 +287,7 @@ class PackReader:
                 offset, length = places[last]
                 if offset > end + _GAP_BYTES or offset + length > start + _BLOCK_BYTES:
                     break
-                end, last = offset + length, last + 1
+                end, last = max(end, offset + length), last + 1
             block = memoryview(self.read(start, end - start))
             for offset, length in places[first:last]:
                 yield bytes(block[offset - start : offset - start + length])
