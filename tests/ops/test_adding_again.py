@@ -108,3 +108,27 @@ def test_without_the_record_everything_is_read(
 
     assert store.add(model, "zoo:m").new_objects == 0
     assert sorted(opened) == ["a", "d/b", "d/b", "run"]
+
+
+def test_files_from_before_1970_are_as_good_as_others(
+    store: Store, lay: LayOut, tmp_path: Path, opened: list[str]
+) -> None:
+    """Some archives and file systems give all their files a time that is none."""
+    directory = lay("model", FILES)
+    for path in directory.rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (-86_400, -86_400))
+    store.add(directory, "zoo:m")
+    del opened[:]
+
+    assert store.add(directory, "zoo:m").new_objects == 0
+    assert opened == []
+    assert len(store.adopt(directory, stub="zoo:adopted").models) == 1
+    work = store.checkout("zoo:adopted", tmp_path / "work", link="hardlink").directory
+    os.utime(work / "a", (-86_400, -86_400))
+    assert store.status(work).is_clean
+    (work / "a").write_bytes(b"other")
+    os.utime(work / "a", (-86_400, -86_400))
+    assert store.status(work).modified == ("a",)
+    store.commit(work, message="an edit", time=1)
+    assert store.verify().is_clean

@@ -26,7 +26,8 @@ from zoostore.errors import (
     UsageError,
 )
 from zoostore.files.claim import claim
-from zoostore.ops.gc import IN_WORK, MOVED, REMOVED, UNFINISHED, Collected
+from zoostore.ops.fates import IN_WORK, MOVED, REMOVED, UNFINISHED
+from zoostore.ops.gc import Collected
 from zoostore.ops.on_disk import OnDisk, on_disk
 from zoostore.ops.roots import find_roots
 from zoostore.store.batch import Batch

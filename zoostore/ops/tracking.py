@@ -4,7 +4,7 @@ So that nobody need read again what has not been touched, a file `entries` holds
 path of a snapshot:
 
     entries = "zentries1\n" snapshot:32 count:u32  record*  paths  NUL  targets  checksum:32
-    record  = kind:u8 laid_out:u8 size:u64 mtime_ns:u64 inode:u64 ctime_ns:u64 oid:32
+    record  = kind:u8 laid_out:u8 size:u64 mtime_ns:i64 inode:u64 ctime_ns:i64 oid:32
 
 Paths, and the targets of links, are UTF-8, each list joined by NUL bytes. The checksum is
 the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
@@ -26,8 +26,8 @@ from zoostore.objects.tree import Entry, Kind
 
 _MAGIC = b"zentries1\n"
 _HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
-_RECORD = struct.Struct(f">BBQQQQ{OID_BYTES}s")
-_STAMPED = struct.Struct(">BBQQQQ")
+_RECORD = struct.Struct(f">BBQqQq{OID_BYTES}s")
+_STAMPED = struct.Struct(">BBQqQq")
 _ANY_CTIME = bytes(8)
 _TICK_TRIES = 100
 _TICK_SECONDS = 0.002
@@ -129,7 +129,7 @@ class Unchanged(Set[str]):
         """
         at = self._offsets.get(path)
         changed_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
-        if at is None or changed_ns < 0:
+        if at is None:
             return False
         kind = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE
         row = _STAMPED.pack(kind, True, status.st_size, changed_ns, status.st_ino, ctime_ns)

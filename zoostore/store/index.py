@@ -42,8 +42,9 @@ T = TypeVar("T")
 
 _VERSION = b"1"
 _FIRST_MAP_BYTES = 1 << 26
-_OBJECT = struct.Struct(">BBQQQQQQ")
-_PACK = struct.Struct(f">{OID_BYTES}sQQQ")
+# The times of files may be before 1970.
+_OBJECT = struct.Struct(">BBQQQQqQ")
+_PACK = struct.Struct(f">{OID_BYTES}sQqQ")
 _REF = struct.Struct(f">{OID_BYTES}sQQ??")
 _NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">Q")

@@ -12,7 +12,8 @@ from zoostore.cli.settings import common_options, settings
 from zoostore.units import human_size, parse_size
 
 if TYPE_CHECKING:
-    from zoostore.ops.gc import Collected, Garbage, Why
+    from zoostore.ops.fates import Garbage, Why
+    from zoostore.ops.gc import Collected
 
 _DONE_IN_PART = 3
 _REASONS = {
