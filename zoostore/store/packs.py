@@ -114,13 +114,18 @@ class PackWriter:
         self._out.write(b"".join(parts))
 
     def finish(self) -> tuple[Oid, Rows]:
-        """Write the table and the footer; the pack's name and rows, in order of oid."""
-        table_offset = self._out.size
+        """Write the table and the footer; the pack's name and rows, in order of oid.
+
+        Nothing more can be added then.
+        """
+        table_offset, count = self._out.size, len(self)
         rows = bytes(self._rows)
+        self._rows.clear()  # for a moment the rows are there twice, which is enough
+        self._oids.clear()
         # Each begins with its oid.
         table = b"".join(sorted(rows[at : at + ROW.size] for at in range(0, len(rows), ROW.size)))
         self._out.write(table)
-        self._out.write(FOOTER.pack(table_offset, len(self), hash_bytes(table), END))
+        self._out.write(FOOTER.pack(table_offset, count, hash_bytes(table), END))
         return self._out.oid(), Rows(table)
 
 
