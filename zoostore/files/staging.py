@@ -146,8 +146,8 @@ def _remove_folder(path: Path) -> None:
         (path / BEGUN).unlink(missing_ok=True)
         path.rmdir()
     except OSError:
-        # Imported here: mostly all that was staged has been published, and this takes as long
-        # to import as the rest of a short command does.
+        # Imported here: mostly all that was staged has been published, and this takes
+        # milliseconds to import.
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)

@@ -69,8 +69,7 @@ def _take_in_directory(
         for item in unchanged:
             yield item.path, laid_out(listing[item.path], item.lasting_stamp)
 
-    records = Records(taken())
-    return listing, records
+    return listing, Records(taken())
 
 
 def _record_at_last(

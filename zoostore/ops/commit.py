@@ -77,13 +77,10 @@ def commit(
     if missing_blobs(store, unchanged):  # what is committed must be here
         complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
     with Batch(store) as batch:
-        taken = take_in(batch, working.root, changed, progress)
-        listing = _without_filled_folders(
-            {
-                **{path: item.entry for path, item in kept.items()},
-                **{item.path: entry for item, entry in taken},
-            }
-        )
+        listing = {path: item.entry for path, item in kept.items()}
+        for item, entry in take_in(batch, working.root, changed, progress):
+            listing[item.path] = entry
+        listing = _without_filled_folders(listing)
         entries = {path: item.entry for path, item in left_out.items()}
         try:
             recorded = record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,13 +74,13 @@ def du(store: ObjectStore, stubs: Sequence[str], now: float) -> Usage:
         reach = Reach(graph, reached, strict=False)
         reach.add_name(found)
         count.take(reach)
-        reached.unmark(reach.objects)  # each is counted as if it were alone
+        reach.forget()  # each is counted as if it were alone
     count.find_exclusive()
     for checkout in roots.checkouts:
         reach = Reach(graph, reached, strict=False)
         reach.add_those_here(checkout.snapshots)
         count.hold(checkout.root, reach)
-        reached.unmark(reach.objects)
+        reach.forget()
     wanted = frozenset(stubs)
     models = [
         count.usage(number, stub)
@@ -118,7 +118,7 @@ class _Count:
         """Count what the next model needs."""
         owner = len(self._totals)
         stored = 0
-        for number in self._here(reach):
+        for number in reach.here():
             stored += self._sizes[number]
             self._owners[number] = owner if self._owners[number] == _NOBODY else _SHARED
         self._totals.append(_Totals(reach.logical_bytes, stored))
@@ -132,16 +132,13 @@ class _Count:
 
     def hold(self, root: Path, reach: Reach) -> None:
         """Count what of that a checkout needs."""
-        owned = [number for number in self._here(reach) if self._owners[number] >= 0]
+        owned = [number for number in reach.here() if self._owners[number] >= 0]
         for owner in {self._owners[number] for number in owned}:
             self._totals[owner].checkouts.append(root)
         for number in owned:
             if not self._is_held[number]:
                 self._is_held[number] = True
                 self._totals[self._owners[number]].held += self._sizes[number]
-
-    def _here(self, reach: Reach) -> Iterator[int]:
-        return (number for number in reach.objects if number < len(self._sizes))
 
     def usage(self, number: int, stub: str) -> ModelUsage:
         found = self._totals[number]

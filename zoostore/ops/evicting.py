@@ -42,11 +42,12 @@ class Fit(NamedTuple):
 def choose_evicted(store: ObjectStore, graph: Graph, roots: Roots, max_size: int) -> Fit:
     """Choose models whose going makes what is kept fit a size in bytes."""
     sizes = graph.disk.sizes
-    needs = {stub: _needs_of(graph, found) for stub, found in roots.names.items()}
-    checked_out = Reach(graph, Marks(graph.disk.numbering))
+    reached = Marks(graph.disk.numbering)
+    needs = {stub: _needs_of(Reach(graph, reached), found) for stub, found in roots.names.items()}
+    checked_out = Reach(graph, reached)
     checked_out.add_those_here(roots.checked_out())
     owners = array("I", bytes(4 * len(sizes)))
-    for needed in (*needs.values(), _here(graph, checked_out)):
+    for needed in (*needs.values(), checked_out.here()):
         for number in needed:
             owners[number] += 1
     kept = sum(size for size, count in zip(sizes, owners, strict=True) if count)
@@ -63,15 +64,11 @@ def choose_evicted(store: ObjectStore, graph: Graph, roots: Roots, max_size: int
     return Fit(tuple(evicted), max(kept - max_size, 0))
 
 
-def _needs_of(graph: Graph, found: NameRoots) -> array[int]:
-    """The numbers of what a name needs, and stands on the disk."""
-    reach = Reach(graph, Marks(graph.disk.numbering))
+def _needs_of(reach: Reach, found: NameRoots) -> array[int]:
+    """The numbers of what a name needs, others or not, and stands on the disk."""
     reach.add_name(found)
-    return _here(graph, reach)
-
-
-def _here(graph: Graph, reach: Reach) -> array[int]:
-    return array("I", (number for number in reach.objects if number < len(graph.disk.sizes)))
+    reach.forget()
+    return array("I", reach.here())
 
 
 def _candidates(store: ObjectStore, roots: Roots) -> list[tuple[float, str]]:

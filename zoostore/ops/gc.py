@@ -7,7 +7,7 @@ others may be writing: see `store.sweeping`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from zoostore.errors import DamagedContent, Diverged, UnknownStub
@@ -160,13 +160,8 @@ def _mark_lately(plan: _Plan) -> None:
             if snapshot not in plan.kept and plan.graph.has_snapshot(snapshot):
                 reach = Reach(plan.graph, plan.kept)
                 reach.add_lines([snapshot])
-                for number in _here(plan, reach.objects):
+                for number in reach.here():
                     plan.waiting.set(number, Why(MOVED, stub, snapshot))
-
-
-def _here(plan: _Plan, numbers: Iterable[int]) -> Iterator[int]:
-    """Those of some objects that stand on the disk."""
-    return (number for number in numbers if number < len(plan.disk.sizes))
 
 
 def _sort_out(store: ObjectStore, plan: _Plan, grace: float, now: float) -> None:
@@ -192,7 +187,7 @@ def _explained(plan: _Plan) -> Iterator[tuple[int, Why]]:
         reach.add_lines([earlier.snapshot])
         reason = REMOVED if earlier.was_removed else MOVED
         why = Why(reason, earlier.stub, earlier.snapshot, earlier.since)
-        yield from ((number, why) for number in _here(plan, reach.objects))
+        yield from ((number, why) for number in reach.here())
     yield from ((number, Why(UNFINISHED)) for number in explained.without())
 
 

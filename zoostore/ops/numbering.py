@@ -64,14 +64,20 @@ class Numbering:
             number += 1
         return None
 
+    def known(self, oid: bytes) -> int | None:
+        """The number of an object, if it has one."""
+        number = self.find(oid)
+        return self._later.get(oid) if number is None else number
+
     def numbers(self, oids: Iterable[bytes]) -> Iterator[int]:
         """The numbers of objects; new ones for those that have none yet."""
         for oid in oids:
             number = self.find(oid)
             if number is None:
-                number = self._later.setdefault(oid, len(self._prefixes) + len(self._late))
-                if number == len(self._prefixes) + len(self._late):
+                if oid not in self._later:
+                    self._later[oid] = len(self._prefixes) + len(self._late)
                     self._late.append(oid)
+                number = self._later[oid]
             yield number
 
     def oid(self, number: int) -> bytes:
@@ -95,8 +101,8 @@ class Marks:
 
     def __contains__(self, oid: object) -> bool:
         assert isinstance(oid, bytes)
-        (number,) = self._numbering.numbers([oid])
-        return number < len(self._marked) and bool(self._marked[number])
+        number = self._numbering.known(oid)
+        return number is not None and number < len(self._marked) and bool(self._marked[number])
 
     def mark(self, oids: Iterable[bytes]) -> list[int]:
         """Mark objects; the numbers of those that were not marked before."""

@@ -68,6 +68,15 @@ class Reach:
             self.logical_bytes += value.size
         return True
 
+    def here(self) -> Iterator[int]:
+        """The numbers of what was reached, and stands on the disk."""
+        count = len(self._graph.disk.numbering)
+        return (number for number in self.objects if number < count)
+
+    def forget(self) -> None:
+        """Let others reach the same, as if this had not."""
+        self._reached.unmark(self.objects)
+
     def _add_tree(self, root: bytes) -> None:
         pending = [root]
         while pending:

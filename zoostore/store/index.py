@@ -207,8 +207,8 @@ class Writer(Reader):
         self._put(_PACKS, _NUMBER.pack(number), _PACK.pack(*record))
         return number
 
-    def index_pack(self, record: PackRecord, rows: Iterable[PackedRow]) -> int:
-        """Record a pack, and that all its objects are there; its number.
+    def index_pack(self, record: PackRecord, rows: Iterable[PackedRow]) -> None:
+        """Record a pack, and that all its objects are there.
 
         Args:
             rows: in rising order of oid it is fastest.
@@ -216,7 +216,6 @@ class Writer(Reader):
         number = self.add_pack(record)
         with self._txn.cursor() as cursor:
             cursor.putmulti(_items_of_pack(number, rows))
-        return number
 
     def forget_pack(self, number: int) -> set[Oid]:
         """Forget a pack and every object in it; those objects."""

@@ -256,21 +256,17 @@ class ObjectStore:
     def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
         """What `content` says of many, in their order. Raises what `read` raises."""
         places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
-        found = {
-            oid: place
-            for oid, place in places.items()
-            if place and place.kind is ObjectKind.BLOB and not place.is_loose
-        }
-        ahead = self._read_ahead(found)
+        ahead = self._read_ahead(places)
         for oid in oids:
             data = ahead.get(oid)
             yield data if data is not None else self.content(oid)
 
-    def _read_ahead(self, places: Mapping[Oid, Location]) -> dict[Oid, bytes]:
-        """Objects of packs, read together where they stand together; those that are intact."""
+    def _read_ahead(self, places: Mapping[Oid, Location | None]) -> dict[Oid, bytes]:
+        """The blobs that are in packs, read together where they stand together; if intact."""
         by_pack: dict[int, list[tuple[Oid, Location]]] = {}
         for oid, place in places.items():
-            by_pack.setdefault(place.pack, []).append((oid, place))
+            if place and place.kind is ObjectKind.BLOB and not place.is_loose:
+                by_pack.setdefault(place.pack, []).append((oid, place))
         read: dict[Oid, bytes] = {}
         for number, found in by_pack.items():
             if self._pack_is_intact(number):
