@@ -341,3 +341,12 @@ class FileSystemError(ZooError):
     """The operating system refused a file operation."""
 
     kind = "file_system"
+
+
+# The machine said no.
+
+
+class WorkerEnded(ZooError):
+    """A process that was to help ended before it was done."""
+
+    kind = "worker_ended"

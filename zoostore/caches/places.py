@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zoostore.errors import CannotAdd, SpecialFile, UnreadableFile, UnsafeName
+from zoostore.files.reading import open_regular
 from zoostore.files.scan import Found, scan
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Kind
-from zoostore.store.batch import open_regular
 
 
 def files_below(folder: Path, problems: dict[str, str]) -> Iterator[Found]:

@@ -72,6 +72,8 @@ HINTS: Mapping[str, str] = {
     "link_mode_unavailable": "Use --link auto, which takes the best that works here.",
     "disk_full": "Free some space, and run the command again.",
     "file_system": "Check the path and its permissions.",
+    "worker_ended": "See whether the machine ran out of memory, and run the command again; "
+    "`threads = 1` in config.toml does without such processes.",
 }
 
 

@@ -63,14 +63,31 @@ def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     return Found(path, _kind_of(status), Stamp.of(status), status.st_nlink > 1, target)
 
 
+class Folder(NamedTuple):
+    """What is in a folder.
+
+    Attributes:
+        prefix: its path, with a slash at the end; empty for the root.
+        children: what is to be looked at, by name, with its status, sorted.
+        is_empty: whether nothing at all is in it.
+    """
+
+    prefix: str
+    children: list[tuple[str, os.stat_result]]
+    is_empty: bool
+
+
 IsKnown: TypeAlias = Callable[[str, os.stat_result], bool]
 """Whether a regular file, by its path and its status, need not be reported."""
+
+ListFolders: TypeAlias = Callable[[list[str]], Iterable[Folder]]
+"""Lists folders, by their prefixes, in any order."""
 
 
 def scan(
     root: Path,
     tell: Callable[[UnreadableFile], None] | None = None,
-    is_known: IsKnown = lambda path, status: False,
+    list_folders: ListFolders | None = None,
 ) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
 
@@ -79,33 +96,41 @@ def scan(
 
     Args:
         tell: is told of a folder that cannot be listed, which is passed over then.
-        is_known: says which regular files to pass over.
+        list_folders: lists them instead, those of one depth together.
 
     Raises:
         UnreadableFile: a folder cannot be listed, and nobody is to be told.
     """
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
+    list_folders = list_folders or (lambda prefixes: _listed(root, prefixes, tell))
+    depth = [""]
+    while depth:
+        below: list[str] = []
+        for folder in list_folders(depth):
+            if folder.is_empty and folder.prefix:
+                yield found_at(folder.prefix.rstrip("/"), os.lstat(root / folder.prefix))
+            for name, status in folder.children:
+                path = folder.prefix + name
+                if stat.S_ISDIR(status.st_mode):
+                    below.append(path + "/")
+                elif stat.S_ISLNK(status.st_mode):
+                    yield found_at(path, status, os.readlink(root / path))
+                else:
+                    yield found_at(path, status)
+        depth = below
+
+
+def _listed(
+    root: Path, prefixes: Iterable[str], tell: Callable[[UnreadableFile], None] | None
+) -> Iterator[Folder]:
+    for prefix in prefixes:
         try:
-            children, is_empty = _list(root / prefix, prefix, is_known)
+            folder = list_folder(root, prefix)
         except UnreadableFile as error:
             if tell is None:
                 raise
             tell(error)
             continue
-        if is_empty and prefix:
-            yield found_at(prefix.rstrip("/"), os.lstat(root / prefix))
-        below = []
-        for name, status in children:
-            path = prefix + name
-            if stat.S_ISDIR(status.st_mode):
-                below.append(path + "/")
-            elif stat.S_ISLNK(status.st_mode):
-                yield found_at(path, status, os.readlink(root / path))
-            else:
-                yield found_at(path, status)
-        pending.extend(reversed(below))
+        yield folder
 
 
 def is_own_folder(name: str) -> bool:
@@ -113,10 +138,16 @@ def is_own_folder(name: str) -> bool:
     return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
 
 
-def _list(
-    folder: Path, prefix: str, is_known: IsKnown
-) -> tuple[list[tuple[str, os.stat_result]], bool]:
-    """What is to be looked at in a folder, sorted, and whether nothing at all is in it."""
+def list_folder(root: Path, prefix: str, is_known: IsKnown = lambda path, status: False) -> Folder:
+    """List a folder.
+
+    Args:
+        is_known: says which regular files to pass over.
+
+    Raises:
+        UnreadableFile: it cannot be listed.
+    """
+    folder = root / prefix
     children = []
     is_empty = True
     try:
@@ -134,7 +165,7 @@ def _list(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
     children.sort(key=_name)
-    return children, is_empty
+    return Folder(prefix, children, is_empty)
 
 
 @contextlib.contextmanager

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
-from zoostore.files.scan import Found, require_keepable, scan
-from zoostore.files.stamp import Stamp
+from zoostore.files.scan import require_keepable, scan
 from zoostore.groups import drained
-from zoostore.objects.listing import EMPTY_DIRECTORY, Listing, totals
-from zoostore.objects.tree import Entry, Kind, link_entry
+from zoostore.objects.listing import Listing, totals
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.remembering import Remembered
+from zoostore.ops.taking import take_in
 from zoostore.ops.tracking import Records, Tracked, laid_out
 from zoostore.progress import Progress
-from zoostore.store.batch import Batch, hash_file
+from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 
 _TRIES = 5
@@ -96,79 +93,6 @@ def _record(
     # What had been damaged, or was left out of a pull, is new even so.
     new = (batch.new_objects, batch.new_bytes)
     return Recorded(stub, old, before[0] if before else None, *totals(listing), *new)
-
-
-def take_in(
-    batch: Batch, directory: Path, found: Iterable[Found], progress: Progress
-) -> Iterator[tuple[Found, Entry]]:
-    """Take files into a batch: each, in no order, and its entry.
-
-    Raises:
-        CannotAdd: a file cannot be read, or changes meanwhile.
-    """
-    small: list[Found] = []
-    large: list[Found] = []
-    for item in found:
-        if item.is_file:
-            (small if item.stamp.size < batch.large_object else large).append(item)
-        else:
-            yield item, _not_a_file(item)
-    progress.begin("adding", sum(item.stamp.size for files in (small, large) for item in files))
-    for item, oid in _take_in_small(batch, directory, small, progress):
-        yield item, _file_entry(item, oid)
-    for item, oid in _take_in_large(batch, directory, large, progress):
-        yield item, _file_entry(item, oid)
-    progress.end()
-
-
-def _take_in_small(
-    batch: Batch, directory: Path, files: list[Found], progress: Progress
-) -> Iterator[tuple[Found, Oid]]:
-    """Take in files, each of which leaves the list."""
-    waiting: deque[Found] = deque()
-
-    def stamps() -> Iterator[tuple[str, Stamp]]:
-        for item in drained(files):
-            waiting.append(item)
-            yield item.path, item.stamp
-
-    for oid in batch.add_small_files(directory, stamps(), progress.advance):
-        yield waiting.popleft(), oid
-
-
-def _take_in_large(
-    batch: Batch, directory: Path, files: list[Found], progress: Progress
-) -> Iterator[tuple[Found, Oid]]:
-    """Take in files of which some are hashed by other threads, while others are copied."""
-    if not files:
-        return
-    # Imported here: most often there is nothing to read.
-    from zoostore.files.readers import Readers, threads_for
-
-    threads = threads_for(directory, batch.threads)
-    share = threads.share(sum(item.stamp.size for item in files))
-    with Readers(threads.files) as readers:
-        hashed = readers.ahead(
-            (item, partial(hash_file, directory / item.path, item.stamp, readers.go_on))
-            for item in files
-            if item.stamp.size < share
-        )
-        for item, oid in hashed:
-            path = directory / item.path
-            yield item, batch.add_file(path, item.stamp, progress.advance, oid()).oid
-    for item in files:
-        if item.stamp.size >= share:
-            path = directory / item.path
-            yield item, batch.add_file(path, item.stamp, progress.advance).oid
-
-
-def _file_entry(item: Found, oid: Oid) -> Entry:
-    assert item.kind is not None  # what has none was refused
-    return Entry(item.kind, item.stamp.size, oid)
-
-
-def _not_a_file(item: Found) -> Entry:
-    return link_entry(item.target) if item.kind is Kind.LINK else EMPTY_DIRECTORY
 
 
 def _check_directory(store: ObjectStore, directory: Path) -> None:

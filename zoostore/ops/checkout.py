@@ -116,7 +116,7 @@ def checkout(
     working = WorkingDirectory(directory)
     tracking = _tracking(store, working, options)
     _check_platform(wanted)
-    todo = plan(directory, tracking, wanted, options.selector(), force=options.force)
+    todo = plan(directory, tracking, wanted, options.selector(), store.threads, force=options.force)
     todo.require_no_conflicts(directory)
     before = working.state() if working.is_checkout() else None
     layer = Layer(store, options.link, progress, before.link if before else COPY)

@@ -17,13 +17,13 @@ from zoostore.errors import (
 from zoostore.files.scan import Found, require_keepable
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.add import take_in
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.resuming import resume
 from zoostore.ops.status import compare, tracking_of
+from zoostore.ops.taking import take_in
 from zoostore.ops.tracking import Tracked, laid_out
 from zoostore.ops.working import CheckoutState, Committing, WorkingDirectory
 from zoostore.progress import Progress
@@ -62,7 +62,7 @@ def commit(
     old = _expected_ref(store, name, parent, is_new_name=stub is not None)
     tracking = tracking_of(store, working)
     remember_if_unknown(store, working.root, parent)  # what was not changed is not looked for
-    compared = compare(working.root, tracking)
+    compared = compare(working.root, tracking, store.threads)
     differing = [*compared.modified.values(), *compared.untracked.values()]
     left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
     kept = {**left_out, **compared.clean}

@@ -57,8 +57,9 @@ def directory_listing(opened: Callable[[], ObjectStore], directory: Path) -> dic
     working = WorkingDirectory(directory)
     if not working.is_checkout():
         return {found.path: _entry(directory, found) for found in scan(directory)}
-    tracking = tracking_of(opened(), working)
-    compared = compare(directory, tracking)
+    store = opened()
+    tracking = tracking_of(store, working)
+    compared = compare(directory, tracking, store.threads)
     touched = {**compared.modified, **compared.untracked}
     left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
     kept = {path: item.entry for path, item in {**left_out, **compared.clean}.items()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.errors import LinkModeUnavailable
 from zoostore.files.links import (
@@ -25,6 +27,7 @@ from zoostore.files.links import (
 )
 from zoostore.files.scan import found_at
 from zoostore.files.stamp import Stamp
+from zoostore.files.writing import write_new
 from zoostore.groups import grouped
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
@@ -32,12 +35,17 @@ from zoostore.onnx_data import external_data
 from zoostore.ops.tracking import NO_STAMP, Tracked, laid_out
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
+from zoostore.worker import hired, shared
+
+if TYPE_CHECKING:
+    from zoostore.store.extracting import Extraction, Laid
 
 _ONNX = ".onnx"
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 # Looked up, and counted as progress, together.
 _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 20
+_WORTH_A_WORKER = 4000
+"""So many files take longer to make than a worker takes to start."""
 
 _SOMEBODYS = stat.S_IXUSR | stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 """Permissions that no object of the store's own has."""
@@ -102,45 +110,79 @@ class Layer:
         """
         laid: dict[str, Tracked] = {}
         copies: list[_Copy] = []
-        folder = None
-        for group in grouped(
-            entries.items(),
-            lambda item: item[1].size,
-            most=_GROUP_FILES,
-            most_bytes=_GROUP_BYTES,
-        ):
-            contents = self._store.contents([entry.oid for _, entry in group if entry.kind.is_file])
-            for path, entry in group:
-                target = f"{root}/{path}"
-                above = path[: path.rfind("/") + 1]
-                if above != folder or entry.kind is Kind.DIRECTORY:
-                    self.make_folder(folder_of(entry, target))
-                    folder = above
-                content = next(contents) if entry.kind.is_file else None
-                if isinstance(content, bytes):  # as most often
-                    status = _write(target, content, _permissions(entry))
-                    laid[path] = laid_out(entry, Stamp.of(status))
-                    self.linked[COPY] += 1
-                    continue
-                if entry.kind is not Kind.DIRECTORY:
-                    mode = self._mode_of(entry, content, root, alone=path in alone)
-                    if mode == COPY and content is not None:
-                        copies.append(_Copy(path, entry, content, target))
+        is_much = len(entries) >= _WORTH_A_WORKER and self._at_a_time(root) > 1
+        with hired(when=is_much) as worker:
+            for group, stamps in shared(worker, self._groups(entries, root)):
+                for (path, entry), stamp in zip(group.packed, stamps, strict=True):
+                    if stamp is None:
+                        group.others.append((path, entry))
                         continue
-                    self._make(entry, content, target, mode)
-                laid[path] = laid_at(entry, target)
-            self._progress.advance(sum(entry.size for path, entry in group if path in laid))
+                    laid[path] = laid_out(entry, Stamp(*stamp))
+                    self.linked[COPY] += 1
+                for path, entry in group.others:
+                    copied = self._lay_other(path, entry, root, alone=path in alone)
+                    if copied is not None:
+                        copies.append(copied)
+                    else:
+                        laid[path] = laid_at(entry, f"{root}/{path}")
+                done = itertools.chain(group.packed, group.others)
+                self._progress.advance(sum(entry.size for path, entry in done if path in laid))
         return laid | self._copy_all(copies, root) if copies else laid
+
+    def _groups(
+        self, entries: Listing, root: Path
+    ) -> Iterator[tuple[_Group, Callable[[], list[Laid | None]]]]:
+        """What to lay out, in groups whose folders are there, each with the making of its files."""
+        from zoostore.store.extracting import extract
+
+        for some in grouped(
+            entries.items(), lambda item: item[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
+        ):
+            places = self._store.packed({entry.oid for _, entry in some if entry.kind.is_file})
+            packed: list[tuple[Extraction, tuple[str, Entry]]] = []
+            others = []
+            above = None
+            for item in some:
+                path, entry = item
+                target = f"{root}/{path}"
+                if path[: path.rfind("/") + 1] != above or entry.kind is Kind.DIRECTORY:
+                    self.make_folder(folder_of(entry, target))
+                    above = path[: path.rfind("/") + 1]
+                place = places.get(entry.oid)
+                if place is None or not entry.kind.is_file:
+                    others.append(item)
+                else:
+                    packed.append(((place, bytes(entry.oid), target, _permissions(entry)), item))
+            packed.sort(key=_extraction)
+            group = _Group([item for _, item in packed], others)
+            yield group, partial(extract, [extraction for extraction, _ in packed])
+
+    def _lay_other(self, path: str, entry: Entry, root: Path, *, alone: bool) -> _Copy | None:
+        """Lay out what is in no pack; what is to be copied, if it is, is left for later."""
+        if entry.kind is Kind.DIRECTORY:
+            return None  # made with its group
+        target = f"{root}/{path}"
+        content = self._store.content(entry.oid) if entry.kind.is_file else None
+        mode = self._mode_of(entry, content, root, alone=alone)
+        if mode == COPY and isinstance(content, Path):
+            return _Copy(path, entry, content, target)
+        self._make(entry, content, target, mode)
+        return None
+
+    def _at_a_time(self, root: Path) -> int:
+        """How many files to read, and to make, at a time."""
+        from zoostore.files.readers import threads_for
+
+        folders = (self._store.layout.objects, root)
+        return min(threads_for(folder, self._store.threads).files for folder in folders)
 
     def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
         """Make files with the bytes of objects; the records of their paths."""
         # Imported here: most often files are linked.
-        from zoostore.files.readers import Readers, threads_for
+        from zoostore.files.readers import Readers
 
         laid: dict[str, Tracked] = {}
-        folders = (self._store.layout.objects, root)
-        count = min(threads_for(folder, self._store.threads).files for folder in folders)
-        with Readers(count) as readers:
+        with Readers(self._at_a_time(root)) as readers:
             for each, done in readers.ahead((each, each.work(readers.go_on)) for each in copies):
                 done()
                 laid[each.path] = laid_at(each.entry, each.target)
@@ -153,7 +195,7 @@ class Layer:
         if content is None:
             os.symlink(entry.target, target)
         elif isinstance(content, bytes):
-            _write(target, content, _permissions(entry))
+            write_new(target, content, _permissions(entry))
             self.linked[COPY] += 1
         else:
             self._link(content, Path(target), _permissions(entry), mode)
@@ -206,6 +248,16 @@ class Layer:
             except LinkModeUnavailable:
                 self._found_alone[objects] = COPY
         return self._found_alone[objects]
+
+
+class _Group(NamedTuple):
+    """What is laid out together: files whose content is in packs, and what else there is."""
+
+    packed: list[tuple[str, Entry]]
+    others: list[tuple[str, Entry]]
+
+
+_extraction = operator.itemgetter(0)
 
 
 class _Copy(NamedTuple):
@@ -262,14 +314,3 @@ def laid_at(entry: Entry, target: str) -> Tracked:
 def folder_of(entry: Entry, target: str) -> str:
     """The folder that must be there for an entry to be at a path."""
     return target if entry.kind is Kind.DIRECTORY else os.path.dirname(target)
-
-
-def _write(target: str, data: bytes, permissions: int) -> os.stat_result:
-    """Make a file where nothing stands; its status."""
-    descriptor = os.open(target, _WRITE_FLAGS, permissions)
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)

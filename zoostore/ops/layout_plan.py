@@ -81,6 +81,7 @@ def plan(
     tracking: Tracking,
     wanted: Listing,
     is_chosen: Selector,
+    threads: int | None,
     *,
     force: bool,
 ) -> Plan:
@@ -93,7 +94,7 @@ def plan(
     """
     if not tracking.paths and not root.exists():
         return _plan_anew(wanted, is_chosen)
-    return _Planner(root, tracking, wanted, is_chosen, force=force).plan()
+    return _Planner(root, tracking, wanted, is_chosen, threads, force=force).plan()
 
 
 def _plan_anew(wanted: Listing, is_chosen: Selector) -> Plan:
@@ -114,12 +115,13 @@ class _Planner:
         tracking: Tracking,
         wanted: Listing,
         is_chosen: Selector,
+        threads: int | None,
         *,
         force: bool,
     ) -> None:
         self._root = root
         self._tracking = tracking
-        self._local = compare(root, tracking) if root.exists() else NOTHING_THERE
+        self._local = compare(root, tracking, threads) if root.exists() else NOTHING_THERE
         self._present = _present(self._local)
         chosen = {path for path, entry in wanted.items() if is_chosen(path, entry.kind)}
         self._wanted = {path: entry for path, entry in wanted.items() if path in chosen}

@@ -33,7 +33,8 @@ def repair_checkout(store: ObjectStore, root: Path) -> bool:
             working.follow(_state_of(store, working, known))
         state = working.state()
         tracking = tracking_of(store, working)
-        working.record_paths(state.snapshot, {**tracking.paths, **compare(root, tracking).clean})
+        compared = compare(root, tracking, store.threads)
+        working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
     except (OSError, ZooError):
         return False
     return True

@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import UnreadableFile
-from zoostore.files.scan import Found, found_at, scan
+from zoostore.files.scan import Found, found_at
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
+from zoostore.ops.looking import Unchanged
 from zoostore.ops.resuming import resume
-from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, Unchanged, laid_out, left_out
+from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
 
 class Status(NamedTuple):
-    """How a checkout differs from its snapshot; paths in the order of a walk.
+    """How a checkout differs from its snapshot; paths sorted.
 
     Attributes:
         stub, snapshot: what was checked out.
@@ -102,15 +103,15 @@ def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     state = working.state()
     tracking = tracking_of(store, working)
     remember_if_unknown(store, working.root, Oid.parse(state.snapshot))
-    compared = compare(working.root, tracking)
+    compared = compare(working.root, tracking, store.threads)
     if compared.learned and os.access(working.folder, os.W_OK):
         working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
     return Status(
         state.stub,
         Oid.parse(state.snapshot),
-        tuple(compared.modified),
+        tuple(sorted(compared.modified)),
         compared.deleted,
-        tuple(map(_shown, compared.untracked.values())),
+        tuple(sorted(map(_shown, compared.untracked.values()))),
     )
 
 
@@ -142,8 +143,11 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     )
 
 
-def compare(root: Path, tracking: Tracking) -> Comparison:
+def compare(root: Path, tracking: Tracking, threads: int | None) -> Comparison:
     """Hold a directory against what was laid out in it.
+
+    Args:
+        threads: how many files to look at at a time; None: as suits the disk.
 
     Raises:
         UnreadableFile: a file whose stamp changed, or a folder, cannot be read.
@@ -153,7 +157,7 @@ def compare(root: Path, tracking: Tracking) -> Comparison:
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
     learned = False
-    for found in scan(root, is_known=unchanged.take):
+    for found in unchanged.others(root, threads):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
             untracked[found.path] = found

@@ -10,11 +10,12 @@ Paths, and the targets of links, are UTF-8, each list joined by NUL bytes. The c
 the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 """
 
+import contextlib
+import functools
 import os
-import stat
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,8 +28,6 @@ from zoostore.objects.tree import Entry, Kind
 _MAGIC = b"zentries1\n"
 _HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
 _RECORD = struct.Struct(f">BBQqQq{OID_BYTES}s")
-_STAMPED = struct.Struct(">BBQqQq")
-_ANY_CTIME = bytes(8)
 _TICK_TRIES = 100
 _TICK_SECONDS = 0.002
 
@@ -48,7 +47,6 @@ class Tracked(NamedTuple):
 
 
 NO_STAMP = Stamp(0, 0, 0)
-_EXECUTABLE, _FILE = int(Kind.EXECUTABLE), int(Kind.FILE)
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -69,15 +67,23 @@ class Paths(Mapping[str, Tracked]):
     a few of them as values.
 
     Args:
-        data: of the file.
+        file: its path.
+        data: what it holds.
         offsets: where in it the record of each path begins.
         targets: of those that are links.
     """
 
-    def __init__(self, data: bytes, offsets: Mapping[str, int], targets: Mapping[str, str]) -> None:
+    def __init__(
+        self, file: Path, data: bytes, offsets: Mapping[str, int], targets: Mapping[str, str]
+    ) -> None:
+        self._file = file
         self.data = data
         self.offsets = offsets
         self._targets = targets
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A worker reads the file itself, which takes it no longer than to be sent all that.
+        return _paths_in, (self._file, self.data[-OID_BYTES:])
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -110,47 +116,6 @@ class Tracking(NamedTuple):
         if tracked.stamp.ctime_ns == 0:
             stamp = stamp.without_ctime()
         return tracked.stamp == stamp and stamp.newest_ns < self.written_ns
-
-
-class Unchanged(Set[str]):
-    """Regular files whose stamps prove that they are as they were laid out."""
-
-    def __init__(self, tracking: Tracking) -> None:
-        paths = tracking.paths if isinstance(tracking.paths, Paths) else Paths(b"", {}, {})
-        self._data, self._offsets = paths.data, paths.offsets
-        self._written_ns = tracking.written_ns
-        self._found: set[int] = set()
-
-    def take(self, path: str, status: os.stat_result) -> bool:
-        """Whether a regular file is one of them.
-
-        It says what `is_certain` would, and makes no values of what is recorded: this is done for
-        every file there is.
-        """
-        at = self._offsets.get(path)
-        changed_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
-        if at is None:
-            return False
-        kind = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE
-        row = _STAMPED.pack(kind, True, status.st_size, changed_ns, status.st_ino, ctime_ns)
-        recorded = self._data[at : at + _STAMPED.size]
-        if row == recorded:
-            changed_ns = max(changed_ns, ctime_ns)
-        elif row[: -len(_ANY_CTIME)] + _ANY_CTIME != recorded:
-            return False
-        if changed_ns >= self._written_ns:
-            return False
-        self._found.add(at)
-        return True
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __iter__(self) -> Iterator[str]:
-        return (path for path, at in self._offsets.items() if at in self._found)
-
-    def __contains__(self, path: object) -> bool:
-        return self._offsets.get(path) in self._found  # type: ignore[call-overload]
 
 
 class Records:
@@ -195,7 +160,7 @@ class TrackingFile:
         try:
             with open(self._path, "rb") as file:
                 written_ns = os.fstat(file.fileno()).st_mtime_ns
-                return Tracking(_decode(file.read(), snapshot), written_ns)
+                return Tracking(_decode(self._path, file.read(), Oid.parse(snapshot)), written_ns)
         except (OSError, ValueError, struct.error):
             return None
 
@@ -243,11 +208,21 @@ def _leads_away(path: str) -> bool:
     return "//" in between or "/../" in between or "/./" in between
 
 
-def _decode(data: bytes, snapshot: str) -> Paths:
+@functools.lru_cache(maxsize=1)
+def _paths_in(file: Path, checksum: bytes) -> Paths:
+    """The paths that a file of records holds; none, if it is not the one with this checksum."""
+    with contextlib.suppress(OSError, ValueError, struct.error):
+        data = file.read_bytes()
+        if data[-OID_BYTES:] == checksum:
+            return _decode(file, data, Oid(_HEAD.unpack_from(data)[1]))
+    return Paths(file, b"", {}, {})
+
+
+def _decode(file: Path, data: bytes, snapshot: Oid) -> Paths:
     if hash_bytes(memoryview(data)[:-OID_BYTES]) != data[-OID_BYTES:]:
         raise ValueError("the record of a checkout's files is damaged")
     magic, recorded, count = _HEAD.unpack_from(data)
-    if magic != _MAGIC or recorded != Oid.parse(snapshot):
+    if magic != _MAGIC or recorded != snapshot:
         raise ValueError("the record of a checkout's files is of another snapshot")
     start = _HEAD.size
     names_at = start + count * _RECORD.size
@@ -259,4 +234,4 @@ def _decode(data: bytes, snapshot: str) -> Paths:
     if not _KINDS.keys() >= set(kinds) or len(offsets) != count:
         raise ValueError("the record of a checkout's files holds what nobody lays out")
     links = (path for path, kind in zip(texts, kinds, strict=False) if kind == Kind.LINK)
-    return Paths(data, offsets, dict(zip(links, texts[count:], strict=False)))
+    return Paths(file, data, offsets, dict(zip(links, texts[count:], strict=False)))

@@ -12,10 +12,11 @@ from zoostore.digest import BLAKE3, Digest, Oid, digest_descriptor, hash_bytes
 from zoostore.errors import WrongContent
 from zoostore.files.copying import clone_aside, copy_aside, link_aside
 from zoostore.files.links import COPY, HARDLINK, REFLINK
+from zoostore.files.reading import changed, open_regular
 from zoostore.files.sharing import hides
 from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
-from zoostore.store.batch import Advance, Batch, Staged, changed, open_regular
+from zoostore.store.batch import Advance, Batch, Staged
 from zoostore.store.records import ObjectKind
 
 

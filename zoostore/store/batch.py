@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 from zoostore.digest import Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
-from zoostore.errors import FileChanged, SweptAway, UnreadableFile, WrongContent
+from zoostore.errors import SweptAway, WrongContent
+from zoostore.files.reading import changed, check_stamp, open_regular
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, publish
 from zoostore.files.stamp import Stamp
-from zoostore.groups import grouped
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
@@ -31,15 +30,6 @@ if TYPE_CHECKING:
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
-
-
-# The contents of a group are in memory together.
-_GROUP_FILES = 256
-_GROUP_BYTES = 2 << 20
-
-_READ_FLAGS = os.O_RDONLY
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # each on some systems only
-    _READ_FLAGS |= getattr(os, _name, 0)
 
 
 class Added(NamedTuple):
@@ -142,26 +132,8 @@ class Batch:
         advance(added.size)
         return added
 
-    def add_small_files(
-        self, root: Path, files: Iterable[tuple[str, Stamp]], advance: Advance
-    ) -> Iterator[Oid]:
-        """Take in the content of files that are small, some hundreds at a time; their oids.
-
-        Args:
-            files: their paths below `root`, and their stamps when they were found.
-
-        Raises: what `add_file` raises.
-        """
-        for some in grouped(
-            files, lambda file: file[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
-        ):
-            read = [(hash_bytes(data), data) for data in _read_all(root, some)]
-            self._put_all(ObjectKind.BLOB, read)
-            advance(sum(len(data) for _, data in read))
-            yield from [oid for oid, _ in read]
-
-    def _put_all(self, kind: ObjectKind, objects: Sequence[tuple[Oid, bytes]]) -> None:
-        """Take in small objects whose oids were computed from these bytes."""
+    def put_blobs(self, objects: Iterable[tuple[Oid, bytes]]) -> None:
+        """Take in small blobs whose oids were computed from these bytes."""
         waiting = self._pack.writer if self._pack is not None else ()
         unknown = {oid: data for oid, data in objects if oid not in waiting}
         known = self._staged.keys() | self._arrivals.loose.keys()
@@ -170,7 +142,7 @@ class Batch:
         self._relied.update(here)
         new = {oid: data for oid, data in unknown.items() if oid not in known and oid not in here}
         if new:
-            self._pack_up(kind, new.items())
+            self._pack_up(ObjectKind.BLOB, new.items())
             self.new_objects += len(new)
             self.new_bytes += sum(map(len, new.values()))
 
@@ -404,72 +376,6 @@ class _PackInProgress(NamedTuple):
     path: Path
     file: BinaryIO
     writer: PackWriter
-
-
-def _read_all(root: Path, files: Iterable[tuple[str, Stamp]]) -> Iterator[bytes]:
-    """The contents of small files, each as it was when it had its stamp."""
-    above = os.fspath(root)
-    for path, expect in files:
-        try:
-            descriptor = os.open(f"{above}/{path}", _READ_FLAGS)
-        except OSError as error:
-            raise _unopened(root / path, error) from error
-        try:
-            # The stamp says that it is the file that was found, and so a regular one.
-            data = os.read(descriptor, expect.size + 1)
-            status = os.fstat(descriptor)
-        except IsADirectoryError as error:
-            raise changed(root / path) from error
-        finally:
-            os.close(descriptor)
-        # A plain tuple: to make a Stamp of it, for each of many files, takes a tenth of all.
-        stamp = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
-        if len(data) != expect.size or stamp != expect:
-            raise changed(root / path)
-        yield data
-
-
-def hash_file(path: Path, expect: Stamp, go_on: Advance) -> Oid:
-    """The oid of a file's content, found by this thread alone.
-
-    Args:
-        expect: the file's stamp when it was found. Whether it still has it must be seen later.
-        go_on: is told of each piece that was read, and may raise.
-
-    Raises: what `add_file` raises.
-    """
-    with open_regular(path) as file:
-        check_stamp(path, file, expect)
-        return hash_descriptor(file.fileno(), threads=1, advance=go_on)[0]
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file that was seen to be a regular one, without waiting if it no longer is."""
-    try:
-        descriptor = os.open(path, _READ_FLAGS)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise changed(path)
-        return open(descriptor, "rb", buffering=0)
-    except OSError as error:
-        raise _unopened(path, error) from error
-
-
-def _unopened(path: Path, error: OSError) -> FileChanged | UnreadableFile:
-    if isinstance(error, FileNotFoundError):
-        return changed(path)
-    return UnreadableFile(
-        f"{path} cannot be read: {error.strerror}. Nothing was added.", path=str(path)
-    )
-
-
-def check_stamp(path: Path, file: BinaryIO, expect: Stamp) -> None:
-    if Stamp.of(os.fstat(file.fileno())) != expect:
-        raise changed(path)
-
-
-def changed(path: Path) -> FileChanged:
-    return FileChanged(f"{path} changed while it was read; nothing was added.", path=str(path))
 
 
 def _at_most(chunks: Iterable[bytes], size: int, oid: Oid, advance: Advance) -> Iterable[bytes]:

@@ -120,9 +120,6 @@ class FrontStore(ObjectStore):
     def content(self, oid: Oid) -> Path | bytes:
         return self._first(oid, lambda store: ObjectStore.content(store, oid))
 
-    def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
-        return map(self.content, oids)
-
     def loose_path(self, oid: Oid) -> Path | None:
         return self._first(oid, lambda store: ObjectStore.loose_path(store, oid))
 

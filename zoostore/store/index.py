@@ -96,6 +96,15 @@ class Reader:
         value = self._get(_OBJECTS, oid)
         return _decode_location(value) if value is not None else None
 
+    def locations_of(self, oids: Iterable[Oid]) -> dict[Oid, Location]:
+        """Where objects are, of those that are known."""
+        keys = {_OBJECTS + oid: oid for oid in oids}
+        with self._txn.cursor() as cursor:
+            return {
+                keys[key]: _decode_location(_unsealed(key, value))
+                for key, value in cursor.getmulti(keys)
+            }
+
     def locations(self, prefix: bytes = b"") -> Iterator[tuple[Oid, Location]]:
         """Every object whose oid begins with these bytes, in order."""
         for key, value in self._items(_OBJECTS, prefix):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,11 +15,11 @@ from zoostore.digest import (
     Digest,
     DigestHasher,
     Oid,
-    hash_bytes,
     hash_descriptor,
 )
 from zoostore.errors import DamagedContent, MissingObject
 from zoostore.files.staging import Staging
+from zoostore.groups import grouped
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.store.causes import SAID, UNKNOWN
@@ -29,10 +29,13 @@ from zoostore.store.records import Location, ObjectKind, PackRecord
 
 # What reads packs and mends is imported where it is used: looking for an object needs neither.
 if TYPE_CHECKING:
+    from zoostore.store.extracting import Place
     from zoostore.store.packs import PackReader
 
 LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
+
+_LOOKED_UP_TOGETHER = 1000
 
 
 class ObjectStore:
@@ -149,18 +152,25 @@ class ObjectStore:
         Args:
             unindexed: whether to look for files that the index does not know of.
         """
-        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
-        for number in {place.pack for place in places.values() if place and not place.is_loose}:
+        here: dict[Oid, int | None] = {}
+        for some in grouped(oids, lambda _: 0, most=_LOOKED_UP_TOGETHER, most_bytes=1):
+            here.update(self._some_here(some, unindexed=unindexed))
+        return here
+
+    def _some_here(
+        self, oids: Sequence[Oid], *, unindexed: bool
+    ) -> Iterator[tuple[Oid, int | None]]:
+        places = self.names.view(lambda index: index.locations_of(oids))
+        for number in {place.pack for place in places.values() if not place.is_loose}:
             self._pack_is_intact(number)
-        here = {}
-        for oid, place in places.items():
+        for oid in oids:
+            place = places.get(oid)
             if place is not None and place.pack in self._intact_packs:
-                here[oid] = _blob_size(place)
+                yield oid, _blob_size(place)
             elif place is not None or (unindexed and self.layout.has_loose(oid)):
                 found = self._location_if_intact(oid)
                 if found is not None:
-                    here[oid] = _blob_size(found)
-        return here
+                    yield oid, _blob_size(found)
 
     def find(self, digest: Digest) -> Oid | None:
         """The object whose content has this digest, if it is known to be here and intact."""
@@ -253,36 +263,23 @@ class ObjectStore:
         location = self._require_kind(oid, ObjectKind.BLOB)
         return self.layout.loose(oid) if location.is_loose else self._read_packed(oid, location)
 
-    def contents(self, oids: Collection[Oid]) -> Iterator[Path | bytes]:
-        """What `content` says of many, in their order. Raises what `read` raises."""
-        places = self.names.view(lambda index: {oid: index.location(oid) for oid in oids})
-        ahead = self._read_ahead(places)
-        for oid in oids:
-            data = ahead.get(oid)
-            yield data if data is not None else self.content(oid)
+    def packed(self, oids: Collection[Oid]) -> dict[Oid, Place]:
+        """Where those of some blobs stand that are in packs of this store.
 
-    def _read_ahead(self, places: Mapping[Oid, Location | None]) -> dict[Oid, bytes]:
-        """The blobs that are in packs, read together where they stand together; if intact."""
-        by_pack: dict[int, list[tuple[Oid, Location]]] = {}
-        for oid, place in places.items():
-            if place and place.kind is ObjectKind.BLOB and not place.is_loose:
-                by_pack.setdefault(place.pack, []).append((oid, place))
-        read: dict[Oid, bytes] = {}
-        for number, found in by_pack.items():
-            if self._pack_is_intact(number):
-                with contextlib.suppress(MissingObject):  # gc has just packed them anew
-                    read.update(self._read_together(number, found))
-        return read
-
-    def _read_together(
-        self, number: int, places: list[tuple[Oid, Location]]
-    ) -> Iterator[tuple[Oid, bytes]]:
-        places.sort(key=lambda item: item[1].offset)
-        pack = self._pack(places[0][0], number)
-        pieces = pack.read_together([(place.offset, place.stored) for _, place in places])
-        for (oid, _), data in zip(places, pieces, strict=True):
-            if hash_bytes(data) == oid:
-                yield oid, data
+        What stands there is not looked at: it may be gone before it is read.
+        """
+        places = self.names.view(lambda index: index.locations_of(oids))
+        blobs = {
+            oid: place
+            for oid, place in places.items()
+            if not place.is_loose and place.kind is ObjectKind.BLOB
+        }
+        packs = {number: self._pack_file(number) for number in {at.pack for at in blobs.values()}}
+        return {
+            oid: (str(pack), place.offset, place.stored)
+            for oid, place in blobs.items()
+            if (pack := packs[place.pack]) is not None
+        }
 
     def digests_of(self, oid: Oid, algorithms: Iterable[str]) -> frozenset[Digest]:
         """A blob's digests, from its content; none if that is not what its oid says.
@@ -394,6 +391,13 @@ class ObjectStore:
             self._note(lambda index: index.add_pack(seen))
         self._intact_packs.add(number)
         return True
+
+    def _pack_file(self, number: int) -> Path | None:
+        """The file of a pack, if it is as it was written."""
+        if not self._pack_is_intact(number):
+            return None
+        record = self.names.view(lambda index: index.pack(number))
+        return self.layout.pack(record.name) if record else None
 
     def _read_packed(self, oid: Oid, location: Location, *, again: bool = True) -> bytes:
         try:

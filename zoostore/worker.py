@@ -1,0 +1,186 @@
+"""A second process, for work of which threads would each hold up the other.
+
+Threads take turns at running Python, so for a hundred thousand small files two are slower than
+one. A worker has an interpreter of its own. It is started without what this process was started
+with: no site, no environment, no program of the user's that would be run once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+from zoostore.errors import WorkerEnded
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_PIPE_BYTES = 1 << 20
+
+_START = """
+import marshal, sys
+sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = marshal.load(sys.stdin.buffer)
+from zoostore.worker import serve
+serve()
+"""
+
+
+class Worker:
+    """A process that calls functions for this one. Use as a context; at its end, it is ended.
+
+    What it is to call, and what comes of it, is pickled: functions are known by their names.
+    """
+
+    def __init__(self) -> None:
+        # Imported here: most commands do without.
+        import marshal
+        import subprocess
+
+        self._process = subprocess.Popen(
+            [sys.executable, "-IS", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C is for the process that somebody started, which ends this one.
+            process_group=0,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._calls, self._results = self._process.stdin, self._process.stdout
+        _widen(self._results.fileno())
+        above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        path = [*sys.path, above]
+        self._begun = marshal.dumps((path, sys.dont_write_bytecode, sys.pycache_prefix))
+        self.is_busy = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        with contextlib.suppress(OSError):  # what it was not told goes down with it
+            self._calls.close()
+        self._results.close()
+        self._process.wait()
+
+    def begin(self, piece: Callable[[], object]) -> None:
+        """Have it do a piece of work. What that comes to must be taken before the next.
+
+        Raises:
+            WorkerEnded: it is gone.
+        """
+        import pickle
+
+        start, self._begun = self._begun, b""
+        try:
+            self._calls.write(start + pickle.dumps(piece))
+            self._calls.flush()
+        except OSError as error:
+            raise self._ended() from error
+        self.is_busy = True
+
+    def result(self) -> Any:
+        """What the piece of work that was begun comes to. Raises what it raised.
+
+        Raises:
+            WorkerEnded: it is gone.
+        """
+        import pickle
+
+        try:
+            is_done, result = pickle.load(self._results)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise self._ended() from error
+        self.is_busy = False
+        if not is_done:
+            raise result
+        return result
+
+    def _ended(self) -> WorkerEnded:
+        self._process.kill()
+        code = self._process.wait()
+        return WorkerEnded(
+            f"A process that was to help with small files ended with {code} before its time; "
+            "what was being done was given up.",
+            code=code,
+        )
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold as much as most results have: it is read three times as fast."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux only, and not always
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+@contextlib.contextmanager
+def hired(*, when: bool) -> Iterator[Worker | None]:
+    """A worker, where it is worth one, and where there is a Python to start."""
+    if not when or not os.path.basename(sys.executable or "").startswith("python"):
+        yield None
+        return
+    with Worker() as worker:
+        yield worker
+
+
+def shared(
+    worker: Worker | None, work: Iterable[tuple[K, Callable[[], T]]]
+) -> Iterator[tuple[K, T]]:
+    """What pieces of work come to, in no order: one is done here, one by the worker."""
+    theirs: K | None = None
+    for key, piece in work:
+        if worker is not None and not worker.is_busy:
+            worker.begin(piece)
+            theirs = key
+            continue
+        yield key, piece()
+        if worker is not None:
+            yield theirs, worker.result()  # type: ignore[misc]
+    if worker is not None and worker.is_busy:
+        yield theirs, worker.result()  # type: ignore[misc]
+
+
+def ahead(
+    worker: Worker | None, work: Iterable[tuple[K, Callable[[], T]]]
+) -> Iterator[tuple[K, T]]:
+    """What pieces of work come to, in their order: the worker is one ahead of who asks."""
+    waiting: list[K] = []
+    for key, piece in work:
+        if worker is None:
+            yield key, piece()
+            continue
+        done = [(before, worker.result()) for before in waiting]
+        worker.begin(piece)
+        waiting = [key]
+        yield from done
+    for key in waiting:
+        assert worker is not None
+        yield key, worker.result()
+
+
+def serve() -> None:
+    """Be a worker: do what comes in, one piece after the other, until no more can come."""
+    import pickle
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    calls, results = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # what something may print is no result
+    while True:
+        try:
+            piece = pickle.load(calls)
+        except (EOFError, pickle.UnpicklingError):  # that one was killed, maybe in mid-sentence
+            return
+        try:
+            outcome = True, piece()
+        except Exception as error:
+            outcome = False, error
+        try:
+            results.write(pickle.dumps(outcome))
+            results.flush()
+        except OSError:
+            return
