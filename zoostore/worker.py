@@ -55,7 +55,6 @@ class Worker:
         above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = [*sys.path, above]
         self._begun = marshal.dumps((path, sys.dont_write_bytecode, sys.pycache_prefix))
-        self.is_busy = False
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +80,15 @@ class Worker:
             self._calls.flush()
         except OSError as error:
             raise self._ended() from error
-        self.is_busy = True
+
+    def is_ready(self) -> bool:
+        """Whether the result is there, so that it need not be waited for."""
+        import select
+
+        try:
+            return bool(select.select([self._results], [], [], 0)[0])
+        except OSError:  # Windows: nobody can tell
+            return True
 
     def result(self) -> Any:
         """What the piece of work that was begun comes to. Raises what it raised.
@@ -95,7 +102,6 @@ class Worker:
             is_done, result = pickle.load(self._results)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise self._ended() from error
-        self.is_busy = False
         if not is_done:
             raise result
         return result
@@ -131,18 +137,22 @@ def hired(*, when: bool) -> Iterator[Worker | None]:
 def shared(
     worker: Worker | None, work: Iterable[tuple[K, Callable[[], T]]]
 ) -> Iterator[tuple[K, T]]:
-    """What pieces of work come to, in no order: one is done here, one by the worker."""
-    theirs: K | None = None
+    """What pieces of work come to, in no order: some are done here, while the worker is at one."""
+    theirs: list[K] = []
     for key, piece in work:
-        if worker is not None and not worker.is_busy:
-            worker.begin(piece)
-            theirs = key
+        if worker is None:
+            yield key, piece()
             continue
-        yield key, piece()
-        if worker is not None:
-            yield theirs, worker.result()  # type: ignore[misc]
-    if worker is not None and worker.is_busy:
-        yield theirs, worker.result()  # type: ignore[misc]
+        if theirs and worker.is_ready():
+            yield theirs.pop(), worker.result()
+        if theirs:
+            yield key, piece()
+        else:
+            worker.begin(piece)
+            theirs.append(key)
+    for key in theirs:
+        assert worker is not None
+        yield key, worker.result()
 
 
 def ahead(

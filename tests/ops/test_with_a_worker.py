@@ -12,8 +12,8 @@ import pytest
 from zoostore import Store
 from zoostore.errors import DamagedContent, FileChanged
 from zoostore.files import reading
+from zoostore.files.listed import list_as_bytes
 from zoostore.ops import laying, looking, taking
-from zoostore.ops.tracking import TrackingFile
 from zoostore.worker import Worker
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_status_sees_what_changed(
     out = helped.checkout(STUB, tmp_path / "out", link="copy").directory
     begun.clear()
     assert helped.status(out).is_clean
-    assert looking.look in begun
+    assert list_as_bytes in begun
 
     (out / where / "f0").write_bytes(b"edited")
     os.chmod(out / where / "f2", 0o755)
@@ -113,24 +113,6 @@ def test_status_sees_what_changed(
     assert status.modified == (f"{where}/f0", f"{where}/f2")
     assert status.deleted == (f"{where}/f3",)
     assert status.untracked == (f"{where}/below/", f"{where}/new")
-
-
-def test_a_record_that_is_written_anew_meanwhile_is_not_misread(
-    helped: Store, lay: LayOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    helped.add(lay("source", FILES), STUB)
-    out = helped.checkout(STUB, tmp_path / "out", link="copy").directory
-    read = TrackingFile.read
-
-    def read_and_write(file: TrackingFile, snapshot: str) -> object:
-        tracking = read(file, snapshot)
-        assert tracking is not None
-        few = dict(list(tracking.paths.items())[:2])
-        file.write(snapshot, few)
-        return tracking
-
-    monkeypatch.setattr(TrackingFile, "read", read_and_write)
-    assert helped.status(out).is_clean
 
 
 def test_a_file_that_changes_meanwhile_is_refused(

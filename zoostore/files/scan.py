@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -77,9 +78,6 @@ class Folder(NamedTuple):
     is_empty: bool
 
 
-IsKnown: TypeAlias = Callable[[str, os.stat_result], bool]
-"""Whether a regular file, by its path and its status, need not be reported."""
-
 ListFolders: TypeAlias = Callable[[list[str]], Iterable[Folder]]
 """Lists folders, by their prefixes, in any order."""
 
@@ -138,45 +136,42 @@ def is_own_folder(name: str) -> bool:
     return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
 
 
-def list_folder(root: Path, prefix: str, is_known: IsKnown = lambda path, status: False) -> Folder:
-    """List a folder.
+def list_folder(root: Path, prefix: str) -> Folder:
+    """List a folder. Raises what `children_of` raises."""
+    children = sorted(children_of(root, prefix), key=_name)
+    return Folder(prefix, children, is_empty=not children)
 
-    Args:
-        is_known: says which regular files to pass over.
+
+def children_of(root: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The names in a folder, but for those that `scan` passes over, with their statuses.
 
     Raises:
         UnreadableFile: it cannot be listed.
     """
     folder = root / prefix
-    children = []
-    is_empty = True
     try:
-        with _open_folder(folder) as where, os.scandir(where) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(CHECKOUT_FOLDER) and is_own_folder(name):
-                    continue
-                is_empty = False
-                status = entry.stat(follow_symlinks=False)
-                if not (stat.S_ISREG(status.st_mode) and is_known(prefix + name, status)):
-                    children.append((name, status))
+        with _opened(folder) as (where, status_of):
+            for name in os.listdir(where):
+                if not (name.startswith(CHECKOUT_FOLDER) and is_own_folder(name)):
+                    yield name, status_of(name)
     except OSError as error:
         raise UnreadableFile(
             f"The folder {folder} cannot be read: {error.strerror}.", path=str(folder)
         ) from error
-    children.sort(key=_name)
-    return Folder(prefix, children, is_empty)
 
 
 @contextlib.contextmanager
-def _open_folder(folder: Path) -> Iterator[int | Path]:
-    """What to list a folder by: open, it need not be found again for each file that is in it."""
-    if os.scandir not in os.supports_fd:
-        yield folder
+def _opened(folder: Path) -> Iterator[tuple[int | Path, Callable[[str], os.stat_result]]]:
+    """What to list a folder by, and the status of a name in it, links not followed.
+
+    By a descriptor, the folder need not be found again for each file that is in it.
+    """
+    if not {os.listdir, os.stat} <= os.supports_fd or os.stat not in os.supports_dir_fd:
+        yield folder, lambda name: os.lstat(folder / name)
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield descriptor
+        yield descriptor, partial(os.stat, dir_fd=descriptor, follow_symlinks=False)
     finally:
         os.close(descriptor)
 

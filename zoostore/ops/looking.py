@@ -1,41 +1,40 @@
 """Looking at a checkout: which files are as they were laid out, and what else stands there."""
 
+import contextlib
+import operator
 import os
-import stat
 import struct
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
+from zoostore.files.listed import ROW, Listed, list_as_bytes
 from zoostore.files.readers import threads_for
-from zoostore.files.scan import Folder, Found, list_folder, scan
-from zoostore.objects.tree import Kind
+from zoostore.files.scan import Folder, Found, scan
 from zoostore.ops.tracking import Paths, Tracking
 from zoostore.worker import Worker, hired, shared
-
-_STAMPED = struct.Struct(">BBQqQq")
-"""The beginning of a record, which is what is compared."""
-
-_ANY_CTIME = bytes(8)
-_EXECUTABLE, _FILE = int(Kind.EXECUTABLE), int(Kind.FILE)
 
 _WORTH_A_WORKER = 30_000
 """To look at so many files takes longer than a worker takes to start."""
 
-_FOLDERS_TOGETHER = 64
+_FOLDERS_TOGETHER = 32
+_TIME = struct.Struct(">q")
+_MTIME, _CTIME = slice(10, 18), slice(26, 34)
+"""Where they stand in a row, as signed integers, the greatest byte first."""
 
-Looked: TypeAlias = tuple[list[Folder], list[int]]
-"""What is in folders but for files that are as they were, and where those are in the record."""
+_ANY_CTIME = bytes(8)
+
+_name = operator.itemgetter(0)
 
 
 class Unchanged(Set[str]):
     """Regular files whose stamps prove that they are as they were laid out."""
 
     def __init__(self, tracking: Tracking) -> None:
-        self._tracking = tracking
-        paths = tracking.paths
-        self._offsets = paths.offsets if isinstance(paths, Paths) else {}
+        paths = tracking.paths if isinstance(tracking.paths, Paths) else None
+        self._data = paths.data if paths else b""
+        self._offsets = paths.offsets if paths else {}
+        self._written = _TIME.pack(tracking.written_ns)
         self._found: set[int] = set()
 
     def others(self, root: Path, threads: int | None) -> Iterator[Found]:
@@ -49,14 +48,39 @@ class Unchanged(Set[str]):
             yield from scan(root, list_folders=partial(self._list, root, worker))
 
     def _list(self, root: Path, worker: Worker | None, prefixes: list[str]) -> Iterator[Folder]:
-        pieces = (
+        pieces = [
             prefixes[at : at + _FOLDERS_TOGETHER]
             for at in range(0, len(prefixes), _FOLDERS_TOGETHER)
-        )
-        work = ((None, partial(look, root, self._tracking, piece)) for piece in pieces)
-        for _, (folders, unchanged) in shared(worker, work):
-            self._found.update(unchanged)
-            yield from folders
+        ]
+        if len(pieces) == 1:
+            worker = None  # who waited for it to start could have done it
+        work = ((None, partial(list_as_bytes, root, piece)) for piece in pieces)
+        for _, folders in shared(worker, work):
+            for listed in folders:
+                yield self._without_unchanged(root, listed)
+
+    def _without_unchanged(self, root: Path, listed: Listed) -> Folder:
+        prefix, names, rows, children, is_empty = listed
+        offset_of, data, size = self._offsets.get, self._data, ROW.size
+        for name, at in zip(names, range(0, len(rows), size), strict=True):
+            recorded = offset_of(prefix + name, -1)
+            row = rows[at : at + size]
+            if recorded >= 0 and self._proves(row, data[recorded : recorded + size]):
+                self._found.add(recorded)
+            else:
+                with contextlib.suppress(FileNotFoundError):  # it is gone by now
+                    children.append((name, os.lstat(root / (prefix + name))))
+        children.sort(key=_name)
+        return Folder(prefix, children, is_empty)
+
+    def _proves(self, row: bytes, recorded: bytes) -> bool:
+        """What `Tracking.is_certain` says, without making values of every row there is.
+
+        Times before 1970, which are less and compare as more, are left to that.
+        """
+        if row == recorded:
+            return row[_MTIME] < self._written and row[_CTIME] < self._written
+        return row[: _CTIME.start] + _ANY_CTIME == recorded and row[_MTIME] < self._written
 
     def __len__(self) -> int:
         return len(self._found)
@@ -66,41 +90,3 @@ class Unchanged(Set[str]):
 
     def __contains__(self, path: object) -> bool:
         return self._offsets.get(path) in self._found  # type: ignore[call-overload]
-
-
-def look(root: Path, tracking: Tracking, prefixes: Iterable[str]) -> Looked:
-    """What is in folders. Raises what `list_folder` raises."""
-    unchanged: list[int] = []
-    is_unchanged = _comparer(tracking, unchanged)
-    return [list_folder(root, prefix, is_unchanged) for prefix in prefixes], unchanged
-
-
-def _comparer(tracking: Tracking, unchanged: list[int]) -> Callable[[str, os.stat_result], bool]:
-    """Tells of a regular file whether it is as it was, and notes where that is recorded.
-
-    It says what `is_certain` would, and makes no values of what is recorded: this is done for
-    every file there is.
-    """
-    if not isinstance(tracking.paths, Paths):
-        return lambda path, status: False
-    data, offset_of = tracking.paths.data, tracking.paths.offsets.get
-    written_ns = tracking.written_ns
-
-    def is_unchanged(path: str, status: os.stat_result) -> bool:
-        at = offset_of(path)
-        changed_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
-        if at is None:
-            return False
-        kind = _EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE
-        row = _STAMPED.pack(kind, True, status.st_size, changed_ns, status.st_ino, ctime_ns)
-        recorded = data[at : at + _STAMPED.size]
-        if row == recorded:
-            changed_ns = max(changed_ns, ctime_ns)
-        elif row[: -len(_ANY_CTIME)] + _ANY_CTIME != recorded:
-            return False
-        if changed_ns >= written_ns:
-            return False
-        unchanged.append(at)
-        return True
-
-    return is_unchanged

@@ -1,0 +1,62 @@
+"""Folders listed as bytes, which one process can send another for little."""
+
+import operator
+import os
+import stat
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from zoostore.files.scan import children_of
+from zoostore.objects.tree import Kind
+
+ROW = struct.Struct(">BBQqQq")
+"""A regular file: its kind, a 1, and its stamp: size, mtime_ns, inode, ctime_ns."""
+
+_EXECUTABLE, _FILE = int(Kind.EXECUTABLE), int(Kind.FILE)
+
+
+class Listed(NamedTuple):
+    """What is in a folder.
+
+    Attributes:
+        prefix: its path, with a slash at the end; empty for the root.
+        names: of the regular files in it.
+        rows: of the same, in the same order.
+        others: what else is in it, by name, with its status, sorted.
+        is_empty: whether nothing at all is in it.
+    """
+
+    prefix: str
+    names: list[str]
+    rows: bytes
+    others: list[tuple[str, os.stat_result]]
+    is_empty: bool
+
+
+def list_as_bytes(root: Path, prefixes: Iterable[str]) -> list[Listed]:
+    """List folders. Raises what `children_of` raises."""
+    return [_list_one(root, prefix) for prefix in prefixes]
+
+
+def _list_one(root: Path, prefix: str) -> Listed:
+    names: list[str] = []
+    rows: list[bytes] = []
+    others = []
+    pack = ROW.pack
+    for child in children_of(root, prefix):
+        name, status = child
+        mode = status.st_mode
+        if not stat.S_ISREG(mode):
+            others.append(child)
+            continue
+        kind = _EXECUTABLE if mode & stat.S_IXUSR else _FILE
+        mtime_ns, inode, ctime_ns = status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+        rows.append(pack(kind, True, status.st_size, mtime_ns, inode, ctime_ns))
+        names.append(name)
+    is_empty = not (names or others)
+    return Listed(prefix, names, b"".join(rows), sorted(others, key=_name), is_empty)
+
+
+_name = operator.itemgetter(0)
