@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar
@@ -176,6 +175,7 @@ def ahead(
 def serve() -> None:
     """Be a worker: do what comes in, one piece after the other, until no more can come."""
     import pickle
+    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     calls, results = sys.stdin.buffer, sys.stdout.buffer

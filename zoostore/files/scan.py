@@ -20,7 +20,7 @@ from zoostore.objects.paths import (
 )
 from zoostore.objects.tree import Kind
 
-_STAGING = re.compile(r"\.zoostore-.+\.[0-9]+\.[0-9a-f]{8}")
+_STAGING = r"\.zoostore-.+\.[0-9]+\.[0-9a-f]{8}"
 """How `files.staging` calls the folders that it makes within others."""
 
 _SPECIAL = {
@@ -133,7 +133,7 @@ def _listed(
 
 def is_own_folder(name: str) -> bool:
     """Whether a name is of a folder that zoostore keeps, or works, in, beside what it keeps."""
-    return name == CHECKOUT_FOLDER or _STAGING.fullmatch(name) is not None
+    return name == CHECKOUT_FOLDER or re.fullmatch(_STAGING, name) is not None
 
 
 def list_folder(root: Path, prefix: str) -> Folder:

@@ -12,7 +12,6 @@ from zoostore.groups import drained
 from zoostore.objects.listing import Listing, totals
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.remembering import Remembered
-from zoostore.ops.taking import take_in
 from zoostore.ops.tracking import Records, Tracked, laid_out
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
@@ -51,6 +50,11 @@ def _take_in_directory(
     batch.rely_on(entry.oid for entry in listing.values())
     unchanged = [item for item in found if item.path in listing]
     unknown = [item for item in found if item.path not in listing]
+    if not unknown:
+        return listing, None
+    # Imported here: most often there is nothing to take in.
+    from zoostore.ops.taking import take_in
+
     if not any(item.is_file for item in unknown):
         listing.update(
             (item.path, entry) for item, entry in take_in(batch, directory, unknown, progress)

@@ -5,8 +5,6 @@ pack. Nothing of a batch can be seen before it is published, so that leaving it 
 error leaves nothing behind.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -45,6 +43,39 @@ class Staged(NamedTuple):
 
     path: Path
     is_shared: bool = False
+
+
+class _Arrivals(NamedTuple):
+    """Objects that are published and not yet indexed."""
+
+    loose: dict[Oid, Location]
+    packs: list[tuple[PackRecord, "Rows"]]
+    aliases: set[tuple[Oid, Digest]]
+
+    def require_there(self, layout: Layout) -> None:
+        """See that their files are under their names.
+
+        Raises:
+            SweptAway: gc has removed one, taking it for what had the same name before.
+        """
+        packs = [layout.pack(record.name) for record, _ in self.packs]
+        if not (all(map(layout.has_loose, self.loose)) and all(path.exists() for path in packs)):
+            raise SweptAway(
+                f"Objects that were just stored in {layout.root} were removed by another process; "
+                "nothing was recorded."
+            )
+
+    def index_into(self, index: Writer) -> None:
+        index.set_locations(sorted(self.loose.items()))
+        for record, rows in self.packs:
+            index.index_pack(record, rows.raw())
+        index.set_aliases(self.aliases)
+
+
+class _PackInProgress(NamedTuple):
+    path: Path
+    file: BinaryIO
+    writer: "PackWriter"
 
 
 class Batch:
@@ -335,7 +366,7 @@ class Batch:
             status = publish(file, staged.path, target, keep_mode=staged.is_shared)
         return Location.loose(status)
 
-    def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, Rows]:
+    def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, "Rows"]:
         with pack.file as file:
             name, rows = pack.writer.finish()
             target = self._store.layout.pack(name)
@@ -343,39 +374,6 @@ class Batch:
             status = publish(file, pack.path, target)
         fsync_directory(self._store.layout.packs)
         return PackRecord.of(name, status), rows
-
-
-class _Arrivals(NamedTuple):
-    """Objects that are published and not yet indexed."""
-
-    loose: dict[Oid, Location]
-    packs: list[tuple[PackRecord, Rows]]
-    aliases: set[tuple[Oid, Digest]]
-
-    def require_there(self, layout: Layout) -> None:
-        """See that their files are under their names.
-
-        Raises:
-            SweptAway: gc has removed one, taking it for what had the same name before.
-        """
-        packs = [layout.pack(record.name) for record, _ in self.packs]
-        if not (all(map(layout.has_loose, self.loose)) and all(path.exists() for path in packs)):
-            raise SweptAway(
-                f"Objects that were just stored in {layout.root} were removed by another process; "
-                "nothing was recorded."
-            )
-
-    def index_into(self, index: Writer) -> None:
-        index.set_locations(sorted(self.loose.items()))
-        for record, rows in self.packs:
-            index.index_pack(record, rows.raw())
-        index.set_aliases(self.aliases)
-
-
-class _PackInProgress(NamedTuple):
-    path: Path
-    file: BinaryIO
-    writer: PackWriter
 
 
 def _at_most(chunks: Iterable[bytes], size: int, oid: Oid, advance: Advance) -> Iterable[bytes]:

@@ -11,8 +11,6 @@ what readers use; the records repeat it, so that a pack whose end is lost can be
 read from its beginning.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct
@@ -113,7 +111,7 @@ class PackWriter:
             offset += size
         self._out.write(b"".join(parts))
 
-    def finish(self) -> tuple[Oid, Rows]:
+    def finish(self) -> tuple[Oid, "Rows"]:
         """Write the table and the footer; the pack's name and rows, in order of oid.
 
         Nothing more can be added then.
@@ -211,7 +209,7 @@ def decode_raw_table(table: Table, data: bytes) -> list[PackedRow]:
     return rows
 
 
-def read_rows(pack: PackReader) -> list[Packed]:
+def read_rows(pack: "PackReader") -> list[Packed]:
     """What a pack's table says, or, where that cannot be read, what the records say.
 
     Raises:
@@ -220,7 +218,7 @@ def read_rows(pack: PackReader) -> list[Packed]:
     return list(map(_as_packed, read_raw_rows(pack)))
 
 
-def read_raw_rows(pack: PackReader) -> Sequence[PackedRow]:
+def read_raw_rows(pack: "PackReader") -> Sequence[PackedRow]:
     """The same as bare tuples. Raises what `read_rows` raises."""
     try:
         return pack.raw_table()

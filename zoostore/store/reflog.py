@@ -19,8 +19,6 @@ crash cut off is ended, by whoever writes next, with the word "torn"; it was nev
 reported as done, and is no damage.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os
@@ -107,7 +105,7 @@ def _from_json(value: dict[str, Any]) -> RefChange:
 
 
 @functools.cache
-def _encoder() -> json.JSONEncoder:
+def _encoder() -> "json.JSONEncoder":
     import json
 
     return json.JSONEncoder(sort_keys=True, separators=(",", ":"))
