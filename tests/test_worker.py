@@ -16,7 +16,7 @@ import pytest
 from zoostore.digest import hash_bytes
 from zoostore.errors import FileChanged, WorkerEnded
 from zoostore.files.reading import read_together
-from zoostore.worker import Worker, ahead, hired, shared
+from zoostore.worker import Worker, hired, shared
 
 LARGE = 5 << 20
 """More than a pipe holds."""
@@ -65,27 +65,9 @@ def test_one_that_is_ready_is_given_more() -> None:
     assert [number for number, process in done if process != os.getpid()] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("count", range(4))
-def test_work_ahead_keeps_its_order(count: int) -> None:
-    work = [(number, partial(divmod, number, 2)) for number in range(count)]
-    expected = [(number, divmod(number, 2)) for number in range(count)]
-    with Worker() as worker:
-        assert list(ahead(worker, work)) == expected
-    assert list(ahead(None, work)) == list(shared(None, work)) == expected
-
-
-def test_the_worker_is_one_piece_ahead() -> None:
-    asked = []
-
-    def work() -> Iterator[tuple[int, Callable[[], int]]]:
-        for number in range(4):
-            asked.append(number)
-            yield number, partial(abs, number)
-
-    with Worker() as worker:
-        done = ahead(worker, work())
-        next(done)
-        assert asked == [0, 1]
+def test_without_a_worker_all_is_done_here() -> None:
+    work = [(number, partial(divmod, number, 2)) for number in range(4)]
+    assert list(shared(None, work)) == [(number, divmod(number, 2)) for number in range(4)]
 
 
 def test_what_fails_there_fails_here(tmp_path: Path) -> None:

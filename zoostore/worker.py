@@ -154,24 +154,6 @@ def shared(
         yield key, worker.result()
 
 
-def ahead(
-    worker: Worker | None, work: Iterable[tuple[K, Callable[[], T]]]
-) -> Iterator[tuple[K, T]]:
-    """What pieces of work come to, in their order: the worker is one ahead of who asks."""
-    waiting: list[K] = []
-    for key, piece in work:
-        if worker is None:
-            yield key, piece()
-            continue
-        done = [(before, worker.result()) for before in waiting]
-        worker.begin(piece)
-        waiting = [key]
-        yield from done
-    for key in waiting:
-        assert worker is not None
-        yield key, worker.result()
-
-
 def serve() -> None:
     """Be a worker: do what comes in, one piece after the other, until no more can come."""
     import pickle
@@ -190,7 +172,7 @@ def serve() -> None:
         except Exception as error:
             outcome = False, error
         try:
-            results.write(pickle.dumps(outcome))
+            pickle.dump(outcome, results, protocol=pickle.HIGHEST_PROTOCOL)
             results.flush()
         except OSError:
             return

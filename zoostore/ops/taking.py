@@ -16,7 +16,7 @@ from zoostore.objects.listing import EMPTY_DIRECTORY
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
-from zoostore.worker import ahead, hired
+from zoostore.worker import hired, shared
 
 if TYPE_CHECKING:
     from zoostore.files.readers import Threads
@@ -63,7 +63,7 @@ def _take_in_small(
         for some in groups
     )
     with hired(when=is_much) as worker:
-        for some, contents in ahead(worker, work):
+        for some, contents in shared(worker, work):
             objects = list(contents.each())
             batch.put_blobs(objects)
             progress.advance(len(contents.data))
