@@ -19,7 +19,7 @@ Wanted: TypeAlias = tuple[str, int, int, int, int]
 
 
 class Contents(NamedTuple):
-    """What small files hold: one worker sends another less of a few large pieces than of many.
+    """What small files hold. A few large pieces are sent to another process faster than many.
 
     Attributes:
         oids: of all of them, joined.
