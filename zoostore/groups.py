@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -28,6 +29,13 @@ def grouped(
             group, total = [], 0
     if group:
         yield group
+
+
+def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """Items in their order, so many at a time."""
+    waiting = iter(items)
+    while some := list(itertools.islice(waiting, most)):
+        yield some
 
 
 def drained(items: list[T]) -> Iterator[T]:

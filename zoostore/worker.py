@@ -21,8 +21,8 @@ T = TypeVar("T")
 _PIPE_BYTES = 1 << 20
 
 _START = """
-import marshal, sys
-sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = marshal.load(sys.stdin.buffer)
+import pickle, sys
+sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = pickle.load(sys.stdin.buffer)
 from zoostore.worker import serve
 serve()
 """
@@ -36,7 +36,6 @@ class Worker:
 
     def __init__(self) -> None:
         # Imported here: most commands do without.
-        import marshal
         import subprocess
 
         self._process = subprocess.Popen(
@@ -53,7 +52,7 @@ class Worker:
         _widen(self._results.fileno())
         above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = [*sys.path, above]
-        self._begun = marshal.dumps((path, sys.dont_write_bytecode, sys.pycache_prefix))
+        self._send((path, sys.dont_write_bytecode, sys.pycache_prefix))
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +70,13 @@ class Worker:
         Raises:
             WorkerEnded: it is gone.
         """
+        self._send(piece)
+
+    def _send(self, what: object) -> None:
         import pickle
 
-        start, self._begun = self._begun, b""
         try:
-            self._calls.write(start + pickle.dumps(piece))
+            self._calls.write(pickle.dumps(what))
             self._calls.flush()
         except OSError as error:
             raise self._ended() from error

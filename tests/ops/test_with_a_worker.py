@@ -14,6 +14,7 @@ from zoostore.errors import DamagedContent, FileChanged
 from zoostore.files import reading
 from zoostore.files.listed import list_as_bytes
 from zoostore.ops import laying, looking, taking
+from zoostore.progress import Silent
 from zoostore.worker import Worker
 
 if TYPE_CHECKING:
@@ -139,13 +140,7 @@ def test_damage_in_a_pack_is_not_laid_out(
 ) -> None:
     """By whoever finds it; the stamp is set back, as rot leaves it."""
     helped.add(lay("source", FILES), STUB)
-    for path in packs(helped.path):
-        data = path.read_bytes()
-        at = data.index(b"49 3")
-        status = path.stat()
-        path.chmod(0o600)
-        path.write_bytes(data[:at] + b"4x" + data[at + 2 :])
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    _rot(packs(helped.path))
     with pytest.raises(DamagedContent):
         Store(helped.path).checkout(STUB, tmp_path / "out", link="copy")
     assert not (tmp_path / "out").exists()
@@ -153,6 +148,43 @@ def test_damage_in_a_pack_is_not_laid_out(
 
     helped.add(tmp_path / "source", STUB)
     Store(helped.path).checkout(STUB, tmp_path / "out", link="copy")
+
+
+def test_what_a_worker_could_not_make_is_counted_once(
+    helped: Store, new_store: Callable[[str], Store], lay: LayOut, packs: InStore, tmp_path: Path
+) -> None:
+    """An alternate has what is damaged here."""
+    source = lay("source", FILES)
+    other = new_store("other")
+    other.add(source, STUB)
+    helped.add(source, STUB)
+    _rot(packs(helped.path))
+    with open(helped.path / "config.toml", "a") as config:
+        config.write(f'alternates = ["{other.path}"]\n')
+    counted = _Counted()
+    Store(helped.path, progress=counted).checkout(STUB, tmp_path / "out", link="copy")
+    assert (tmp_path / "out/d049/f3").read_bytes() == b"49 3"
+    assert counted.bytes == sum(len(data) for data in FILES.values() if data is not None)
+
+
+class _Counted(Silent):
+    """How many bytes were told to be done."""
+
+    bytes = 0
+
+    def advance(self, count: int) -> None:
+        self.bytes += count
+
+
+def _rot(paths: list[Path]) -> None:
+    """Change a byte of a content, as rot does: the stamp stays."""
+    for path in paths:
+        data = path.read_bytes()
+        at = data.index(b"49 3")
+        status = path.stat()
+        path.chmod(0o600)
+        path.write_bytes(data[:at] + b"4x" + data[at + 2 :])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_where_a_worker_cannot_write_nothing_is_left(

@@ -1,6 +1,5 @@
 """Folders listed as bytes, which one process can send another for little."""
 
-import operator
 import os
 import stat
 import struct
@@ -24,15 +23,13 @@ class Listed(NamedTuple):
         prefix: its path, with a slash at the end; empty for the root.
         names: of the regular files in it.
         rows: of the same, in the same order.
-        others: what else is in it, by name, with its status, sorted.
-        is_empty: whether nothing at all is in it.
+        others: what else is in it, by name, with its status.
     """
 
     prefix: str
     names: list[str]
     rows: bytes
     others: list[tuple[str, os.stat_result]]
-    is_empty: bool
 
 
 def list_as_bytes(root: Path, prefixes: Iterable[str]) -> list[Listed]:
@@ -55,8 +52,4 @@ def _list_one(root: Path, prefix: str) -> Listed:
         mtime_ns, inode, ctime_ns = status.st_mtime_ns, status.st_ino, status.st_ctime_ns
         rows.append(pack(kind, True, status.st_size, mtime_ns, inode, ctime_ns))
         names.append(name)
-    is_empty = not (names or others)
-    return Listed(prefix, names, b"".join(rows), sorted(others, key=_name), is_empty)
-
-
-_name = operator.itemgetter(0)
+    return Listed(prefix, names, b"".join(rows), others)

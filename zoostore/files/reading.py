@@ -8,13 +8,13 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 from zoostore.digest import OID_BYTES, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, UnreadableFile
-from zoostore.files.stamp import Stamp
+from zoostore.files.stamp import BareStamp, Stamp, bare_stamp
 
 _FLAGS = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # each on some systems only
     _FLAGS |= getattr(os, _name, 0)
 
-Wanted: TypeAlias = tuple[str, int, int, int, int]
+Wanted: TypeAlias = tuple[str, BareStamp]
 """A file that was found: its path, and the stamp that it had."""
 
 
@@ -51,7 +51,7 @@ def read_together(root: str, files: Iterable[Wanted]) -> Contents:
         UnreadableFile: it cannot be opened.
     """
     contents = []
-    for path, *expect in files:
+    for path, expect in files:
         whole = f"{root}/{path}"
         try:
             descriptor = os.open(whole, _FLAGS)
@@ -65,9 +65,7 @@ def read_together(root: str, files: Iterable[Wanted]) -> Contents:
             raise changed(Path(whole)) from error
         finally:
             os.close(descriptor)
-        # A plain list: to make a Stamp of it, for each of many files, takes a tenth of all.
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
-        if len(data) != expect[0] or stamp != expect:
+        if len(data) != expect[0] or bare_stamp(status) != expect:
             raise changed(Path(whole))
         contents.append(data)
     oids = b"".join(map(hash_bytes, contents))

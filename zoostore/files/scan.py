@@ -138,7 +138,7 @@ def is_own_folder(name: str) -> bool:
 
 def list_folder(root: Path, prefix: str) -> Folder:
     """List a folder. Raises what `children_of` raises."""
-    children = sorted(children_of(root, prefix), key=_name)
+    children = sorted(children_of(root, prefix), key=by_name)
     return Folder(prefix, children, is_empty=not children)
 
 
@@ -176,7 +176,7 @@ def _opened(folder: Path) -> Iterator[tuple[int | Path, Callable[[str], os.stat_
         os.close(descriptor)
 
 
-_name = operator.itemgetter(0)
+by_name = operator.itemgetter(0)
 
 
 def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] = ()) -> list[Found]:

@@ -1,7 +1,10 @@
 """Stat stamps: cheap evidence that a file still holds what was read from it."""
 
 import os
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
+
+BareStamp: TypeAlias = tuple[int, int, int, int]
+"""What a `Stamp` holds, as a plain tuple: to make, and to send, very many named ones takes long."""
 
 
 class Stamp(NamedTuple):
@@ -23,7 +26,15 @@ class Stamp(NamedTuple):
     def without_ctime(self) -> Self:
         return self._replace(ctime_ns=0)
 
+    def bare(self) -> BareStamp:
+        return self.size, self.mtime_ns, self.inode, self.ctime_ns
+
     @property
     def newest_ns(self) -> int:
         """The last moment at which this stamp says that the file changed."""
         return max(self.mtime_ns, self.ctime_ns)
+
+
+def bare_stamp(status: os.stat_result) -> BareStamp:
+    """What `Stamp.of` says."""
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 import os
 import posixpath
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.errors import LinkModeUnavailable
+from zoostore.files.helping import several_at_a_time
 from zoostore.files.links import (
     AUTO,
     COPY,
@@ -38,7 +38,8 @@ from zoostore.store.objectstore import ObjectStore
 from zoostore.worker import hired, shared
 
 if TYPE_CHECKING:
-    from zoostore.store.extracting import Extraction, Laid
+    from zoostore.files.stamp import BareStamp
+    from zoostore.store.extracting import Extraction
 
 _ONNX = ".onnx"
 # Looked up, and counted as progress, together.
@@ -110,28 +111,31 @@ class Layer:
         """
         laid: dict[str, Tracked] = {}
         copies: list[_Copy] = []
-        is_much = len(entries) >= _WORTH_A_WORKER and self._at_a_time(root) > 1
-        with hired(when=is_much) as worker:
+        folders = (self._store.layout.objects, root)
+        is_much = len(entries) >= _WORTH_A_WORKER
+        with hired(when=is_much and several_at_a_time(self._store.threads, *folders)) as worker:
             for group, stamps in shared(worker, self._groups(entries, root)):
+                done = 0
                 for (path, entry), stamp in zip(group.packed, stamps, strict=True):
                     if stamp is None:
                         group.others.append((path, entry))
                         continue
                     laid[path] = laid_out(entry, Stamp(*stamp))
                     self.linked[COPY] += 1
+                    done += entry.size
                 for path, entry in group.others:
                     copied = self._lay_other(path, entry, root, alone=path in alone)
                     if copied is not None:
                         copies.append(copied)
-                    else:
-                        laid[path] = laid_at(entry, f"{root}/{path}")
-                done = itertools.chain(group.packed, group.others)
-                self._progress.advance(sum(entry.size for path, entry in done if path in laid))
+                        continue
+                    laid[path] = laid_at(entry, f"{root}/{path}")
+                    done += entry.size
+                self._progress.advance(done)
         return laid | self._copy_all(copies, root) if copies else laid
 
     def _groups(
         self, entries: Listing, root: Path
-    ) -> Iterator[tuple[_Group, Callable[[], list[Laid | None]]]]:
+    ) -> Iterator[tuple[_Group, Callable[[], list[BareStamp | None]]]]:
         """What to lay out, in groups whose folders are there, each with the making of its files."""
         from zoostore.store.extracting import extract
 
@@ -169,20 +173,15 @@ class Layer:
         self._make(entry, content, target, mode)
         return None
 
-    def _at_a_time(self, root: Path) -> int:
-        """How many files to read, and to make, at a time."""
-        from zoostore.files.readers import threads_for
-
-        folders = (self._store.layout.objects, root)
-        return min(threads_for(folder, self._store.threads).files for folder in folders)
-
     def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
         """Make files with the bytes of objects; the records of their paths."""
         # Imported here: most often files are linked.
-        from zoostore.files.readers import Readers
+        from zoostore.files.readers import Readers, threads_for
 
         laid: dict[str, Tracked] = {}
-        with Readers(self._at_a_time(root)) as readers:
+        folders = (self._store.layout.objects, root)
+        count = min(threads_for(folder, self._store.threads).files for folder in folders)
+        with Readers(count) as readers:
             for each, done in readers.ahead((each, each.work(readers.go_on)) for each in copies):
                 done()
                 laid[each.path] = laid_at(each.entry, each.target)

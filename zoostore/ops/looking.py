@@ -1,16 +1,16 @@
 """Looking at a checkout: which files are as they were laid out, and what else stands there."""
 
 import contextlib
-import operator
 import os
 import struct
 from collections.abc import Iterator, Set
 from functools import partial
 from pathlib import Path
 
+from zoostore.files.helping import several_at_a_time
 from zoostore.files.listed import ROW, Listed, list_as_bytes
-from zoostore.files.readers import threads_for
-from zoostore.files.scan import Folder, Found, scan
+from zoostore.files.scan import Folder, Found, by_name, scan
+from zoostore.groups import batched
 from zoostore.ops.tracking import Paths, Tracking
 from zoostore.worker import Worker, hired, shared
 
@@ -23,8 +23,6 @@ _MTIME, _CTIME = slice(10, 18), slice(26, 34)
 """Where they stand in a row, as signed integers, the greatest byte first."""
 
 _ANY_CTIME = bytes(8)
-
-_name = operator.itemgetter(0)
 
 
 class Unchanged(Set[str]):
@@ -43,25 +41,23 @@ class Unchanged(Set[str]):
         Raises:
             UnreadableFile: a folder cannot be listed.
         """
-        is_much = len(self._offsets) >= _WORTH_A_WORKER and threads_for(root, threads).files > 1
-        with hired(when=is_much) as worker:
+        is_much = len(self._offsets) >= _WORTH_A_WORKER
+        with hired(when=is_much and several_at_a_time(threads, root)) as worker:
             yield from scan(root, list_folders=partial(self._list, root, worker))
 
     def _list(self, root: Path, worker: Worker | None, prefixes: list[str]) -> Iterator[Folder]:
-        pieces = [
-            prefixes[at : at + _FOLDERS_TOGETHER]
-            for at in range(0, len(prefixes), _FOLDERS_TOGETHER)
-        ]
-        if len(pieces) == 1:
+        if len(prefixes) <= _FOLDERS_TOGETHER:
             worker = None  # who waited for it to start could have done it
+        pieces = batched(prefixes, _FOLDERS_TOGETHER)
         work = ((None, partial(list_as_bytes, root, piece)) for piece in pieces)
         for _, folders in shared(worker, work):
             for listed in folders:
                 yield self._without_unchanged(root, listed)
 
     def _without_unchanged(self, root: Path, listed: Listed) -> Folder:
-        prefix, names, rows, children, is_empty = listed
+        prefix, names, rows, others = listed
         offset_of, data, size = self._offsets.get, self._data, ROW.size
+        children = others.copy()
         for name, at in zip(names, range(0, len(rows), size), strict=True):
             recorded = offset_of(prefix + name, -1)
             row = rows[at : at + size]
@@ -70,8 +66,8 @@ class Unchanged(Set[str]):
             else:
                 with contextlib.suppress(FileNotFoundError):  # it is gone by now
                     children.append((name, os.lstat(root / (prefix + name))))
-        children.sort(key=_name)
-        return Folder(prefix, children, is_empty)
+        children.sort(key=by_name)
+        return Folder(prefix, children, is_empty=not (names or others))
 
     def _proves(self, row: bytes, recorded: bytes) -> bool:
         """What `Tracking.is_certain` says, without making values of every row there is.

@@ -6,10 +6,10 @@ import operator
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zoostore.digest import Oid
-from zoostore.files.reading import hash_file, read_together
+from zoostore.files.helping import several_at_a_time
+from zoostore.files.reading import Wanted, hash_file, read_together
 from zoostore.files.scan import Found
 from zoostore.groups import drained, grouped
 from zoostore.objects.listing import EMPTY_DIRECTORY
@@ -17,9 +17,6 @@ from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.worker import hired, shared
-
-if TYPE_CHECKING:
-    from zoostore.files.readers import Threads
 
 # The contents of a group are in memory together.
 _GROUP_FILES = 256
@@ -56,13 +53,10 @@ def _take_in_small(
     batch: Batch, directory: Path, files: list[Found], progress: Progress
 ) -> Iterator[tuple[Found, Entry]]:
     """Take in files, each of which leaves the list."""
-    is_much = len(files) >= _WORTH_A_WORKER and _threads(batch, directory).files > 1
+    is_much = len(files) >= _WORTH_A_WORKER
     groups = grouped(drained(files), _size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES)
-    work = (
-        (some, partial(read_together, str(directory), [(each.path, *each.stamp) for each in some]))
-        for some in groups
-    )
-    with hired(when=is_much) as worker:
+    work = ((some, partial(read_together, str(directory), _wanted(some))) for some in groups)
+    with hired(when=is_much and several_at_a_time(batch.threads, directory)) as worker:
         for some, contents in shared(worker, work):
             objects = list(contents.each())
             batch.put_blobs(objects)
@@ -78,9 +72,9 @@ def _take_in_large(
     if not files:
         return
     # Imported here: most often there is nothing to read.
-    from zoostore.files.readers import Readers
+    from zoostore.files.readers import Readers, threads_for
 
-    threads = _threads(batch, directory)
+    threads = threads_for(directory, batch.threads)
     share = threads.share(sum(item.stamp.size for item in files))
     with Readers(threads.files) as readers:
         hashed = readers.ahead(
@@ -97,10 +91,8 @@ def _take_in_large(
             yield item, batch.add_file(path, item.stamp, progress.advance).oid
 
 
-def _threads(batch: Batch, directory: Path) -> Threads:
-    from zoostore.files.readers import threads_for
-
-    return threads_for(directory, batch.threads)
+def _wanted(files: Iterable[Found]) -> list[Wanted]:
+    return [(item.path, item.stamp.bare()) for item in files]
 
 
 def _file_entry(item: Found, oid: Oid) -> Entry:

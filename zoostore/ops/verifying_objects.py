@@ -12,6 +12,7 @@ from pathlib import Path
 from zoostore.digest import BLAKE3, Digest, DigestHasher, Oid, digest_descriptor, hash_descriptor
 from zoostore.errors import MalformedObject, NewerFormat, ZooError
 from zoostore.files.readers import Readers, Threads
+from zoostore.groups import batched
 from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
@@ -81,7 +82,7 @@ def verify_objects(
 def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
     """Have the index know the stamps of what was found intact, where it did not."""
     can_be_noted = not (store.names.read_only or store.names.index_is_read_only)
-    while some := list(itertools.islice(learned, _NOTED_AT_A_TIME)):
+    for some in batched(learned, _NOTED_AT_A_TIME):
         if can_be_noted:
             store.names.update(lambda index, some=some: [learn(index) for learn in some])  # type: ignore[misc]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoostore.digest import hash_bytes
+from zoostore.files.stamp import BareStamp, bare_stamp
 from zoostore.files.writing import write_new
 from zoostore.store.packs import PackReader
 
@@ -21,22 +22,19 @@ Place: TypeAlias = tuple[str, int, int]
 Extraction: TypeAlias = tuple[Place, bytes, str, int]
 """A file to be made where nothing stands: of what, its oid, the path, and its permissions."""
 
-Laid: TypeAlias = tuple[int, int, int, int]
-"""A `Stamp`: size, mtime_ns, inode, ctime_ns."""
 
-
-def extract(extractions: Sequence[Extraction]) -> list[Laid | None]:
+def extract(extractions: Sequence[Extraction]) -> list[BareStamp | None]:
     """Make files, in rising order of their places; the stamp of each.
 
     None stands for one that was not made, for its pack is gone, or holds other bytes.
     """
-    made: list[Laid | None] = []
+    made: list[BareStamp | None] = []
     for path, some in itertools.groupby(extractions, lambda each: each[0][0]):
         made += _from_pack(Path(path), list(some))
     return made
 
 
-def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[Laid | None]:
+def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[BareStamp | None]:
     try:
         pack = PackReader(path)
     except FileNotFoundError:  # gc has just packed anew what was in it
@@ -48,5 +46,4 @@ def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[Laid |
             if hash_bytes(data) != oid:
                 yield None
                 continue
-            status = write_new(target, data, permissions)
-            yield status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+            yield bare_stamp(write_new(target, data, permissions))

@@ -19,7 +19,7 @@ from zoostore.digest import (
 )
 from zoostore.errors import DamagedContent, MissingObject
 from zoostore.files.staging import Staging
-from zoostore.groups import grouped
+from zoostore.groups import batched
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.store.causes import SAID, UNKNOWN
@@ -153,7 +153,7 @@ class ObjectStore:
             unindexed: whether to look for files that the index does not know of.
         """
         here: dict[Oid, int | None] = {}
-        for some in grouped(oids, lambda _: 0, most=_LOOKED_UP_TOGETHER, most_bytes=1):
+        for some in batched(oids, _LOOKED_UP_TOGETHER):
             here.update(self._some_here(some, unindexed=unindexed))
         return here
 
