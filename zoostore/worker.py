@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar
 
 from zoostore.errors import WorkerEnded
 
@@ -27,14 +27,35 @@ from zoostore.worker import serve
 serve()
 """
 
+Program: TypeAlias = Callable[[Iterator[Any]], Iterator[object]]
+"""What a worker does: it makes results of the orders that come in, each before the next is read."""
+
+
+class Raised(NamedTuple):
+    """What a program gives in place of a result, to have an error raised where it is waited for."""
+
+    error: Exception
+
+
+def do_pieces(pieces: Iterator[Callable[[], object]]) -> Iterator[object]:
+    """The program of most workers: each order is a function, and its result what that returns."""
+    for piece in pieces:
+        try:
+            yield piece()
+        except Exception as error:
+            yield Raised(error)
+
 
 class Worker:
-    """A process that calls functions for this one. Use as a context; at its end, it is ended.
+    """A process that works for this one. Use as a context; at its end, it is ended.
 
-    What it is to call, and what comes of it, is pickled: functions are known by their names.
+    Orders and results are pickled: functions are known by their names.
+
+    Args:
+        program: makes results of orders; it ends with the first error that it raises.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program = do_pieces) -> None:
         # Imported here: most commands do without.
         import subprocess
 
@@ -53,24 +74,32 @@ class Worker:
         above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = [*sys.path, above]
         self._send((path, sys.dont_write_bytecode, sys.pycache_prefix))
+        self._send(program)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, whatever it is at."""
         self._process.kill()
         with contextlib.suppress(OSError):  # what it was not told goes down with it
             self._calls.close()
         self._results.close()
         self._process.wait()
 
-    def begin(self, piece: Callable[[], object]) -> None:
-        """Have it do a piece of work. What that comes to must be taken before the next.
+    def begin(self, order: object) -> None:
+        """Have it do something.
+
+        It may be given more before the result was taken, as long as all of those that wait are
+        fewer than 64 KiB together: it does not read on while it cannot get rid of a result.
 
         Raises:
             WorkerEnded: it is gone.
         """
-        self._send(piece)
+        self._send(order)
 
     def _send(self, what: object) -> None:
         import pickle
@@ -91,7 +120,7 @@ class Worker:
             return True
 
     def result(self) -> Any:
-        """What the piece of work that was begun comes to. Raises what it raised.
+        """What the first order comes to of which that was not asked yet. Raises what it raised.
 
         Raises:
             WorkerEnded: it is gone.
@@ -99,11 +128,11 @@ class Worker:
         import pickle
 
         try:
-            is_done, result = pickle.load(self._results)
+            result = pickle.load(self._results)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise self._ended() from error
-        if not is_done:
-            raise result
+        if isinstance(result, Raised):
+            raise result.error
         return result
 
     def _ended(self) -> WorkerEnded:
@@ -124,13 +153,18 @@ def _widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
+def hire(program: Program = do_pieces) -> Worker | None:
+    """A worker, where there is a Python to start."""
+    if not os.path.basename(sys.executable or "").startswith("python"):
+        return None
+    return Worker(program)
+
+
 @contextlib.contextmanager
 def hired(*, when: bool) -> Iterator[Worker | None]:
-    """A worker, where it is worth one, and where there is a Python to start."""
-    if not when or not os.path.basename(sys.executable or "").startswith("python"):
-        yield None
-        return
-    with Worker() as worker:
+    """A worker for pieces of work, where it is worth one, and where there is a Python to start."""
+    worker = hire() if when else None
+    with worker or contextlib.nullcontext():
         yield worker
 
 
@@ -156,24 +190,31 @@ def shared(
 
 
 def serve() -> None:
-    """Be a worker: do what comes in, one piece after the other, until no more can come."""
+    """Be a worker: do what comes in, one order after the other, until no more can come."""
     import pickle
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    calls, results = sys.stdin.buffer, sys.stdout.buffer
+    orders, results = _arriving(sys.stdin.buffer), sys.stdout.buffer
     sys.stdout = sys.stderr  # what something may print is no result
+    with contextlib.suppress(OSError, StopIteration):  # nobody is there any more
+        for result in _outcomes(next(orders), orders):
+            pickle.dump(result, results, protocol=pickle.HIGHEST_PROTOCOL)
+            results.flush()
+
+
+def _arriving(file: BinaryIO) -> Iterator[Any]:
+    import pickle
+
     while True:
         try:
-            piece = pickle.load(calls)
+            yield pickle.load(file)
         except (EOFError, pickle.UnpicklingError):  # that one was killed, maybe in mid-sentence
             return
-        try:
-            outcome = True, piece()
-        except Exception as error:
-            outcome = False, error
-        try:
-            pickle.dump(outcome, results, protocol=pickle.HIGHEST_PROTOCOL)
-            results.flush()
-        except OSError:
-            return
+
+
+def _outcomes(program: Program, orders: Iterator[Any]) -> Iterator[object]:
+    try:
+        yield from program(orders)
+    except Exception as error:
+        yield Raised(error)

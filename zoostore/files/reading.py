@@ -2,11 +2,11 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, TypeAlias
 
-from zoostore.digest import OID_BYTES, Oid, hash_bytes, hash_descriptor
+from zoostore.digest import Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, UnreadableFile
 from zoostore.files.stamp import BareStamp, Stamp, bare_stamp
 
@@ -18,30 +18,8 @@ Wanted: TypeAlias = tuple[str, BareStamp]
 """A file that was found: its path, and the stamp that it had."""
 
 
-class Contents(NamedTuple):
-    """What small files hold. A few large pieces are sent to another process faster than many.
-
-    Attributes:
-        oids: of all of them, joined.
-        sizes: of each, in bytes.
-        data: of all of them, joined.
-    """
-
-    oids: bytes
-    sizes: list[int]
-    data: bytes
-
-    def each(self) -> Iterator[tuple[Oid, bytes]]:
-        """The oid and the content of each."""
-        at = 0
-        for number, size in enumerate(self.sizes):
-            oid = Oid(self.oids[number * OID_BYTES : (number + 1) * OID_BYTES])
-            yield oid, self.data[at : at + size]
-            at += size
-
-
-def read_together(root: str, files: Iterable[Wanted]) -> Contents:
-    """The contents of small files, each as it was when it had its stamp.
+def read_together(root: str, files: Iterable[Wanted]) -> list[tuple[Oid, bytes]]:
+    """The oid and the content of each of some small files, as it was when it had its stamp.
 
     Args:
         files: with their paths below `root`.
@@ -67,9 +45,8 @@ def read_together(root: str, files: Iterable[Wanted]) -> Contents:
             os.close(descriptor)
         if len(data) != expect[0] or bare_stamp(status) != expect:
             raise changed(Path(whole))
-        contents.append(data)
-    oids = b"".join(map(hash_bytes, contents))
-    return Contents(oids, list(map(len, contents)), b"".join(contents))
+        contents.append((hash_bytes(data), data))
+    return contents
 
 
 def hash_file(path: Path, expect: Stamp, go_on: Callable[[int], None]) -> Oid:

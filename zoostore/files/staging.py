@@ -114,13 +114,18 @@ def publish(
     Args:
         keep_mode: leave its permissions, for they belong to another's file too.
     """
+    status = make_durable(file, keep_mode=keep_mode)
+    os.replace(staged, target)
+    return status
+
+
+def make_durable(file: BinaryIO, *, keep_mode: bool = False) -> os.stat_result:
+    """The half of `publish` that comes before the name."""
     file.flush()
     if hasattr(os, "fchmod") and not keep_mode:
         os.fchmod(file.fileno(), READ_ONLY)
     os.fsync(file.fileno())
-    status = os.fstat(file.fileno())
-    os.replace(staged, target)
-    return status
+    return os.fstat(file.fileno())
 
 
 def remove_abandoned(root: Path, prefix: str = "") -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
-from zoostore.files.scan import require_keepable, scan
+from zoostore.files.scan import Found, require_keepable, scan
 from zoostore.groups import drained
 from zoostore.objects.listing import Listing, totals
+from zoostore.objects.tree import Entry
 from zoostore.ops.recording import Note, Recorded, put_trees, record
 from zoostore.ops.remembering import Remembered
 from zoostore.ops.tracking import Records, Tracked, laid_out
@@ -45,6 +47,8 @@ def _take_in_directory(
 
     The second is None where nothing had to be read.
     """
+    if remembered.is_nothing:
+        return _take_in_all(batch, directory, progress)
     found = require_keepable(directory, scan(directory))
     listing = remembered.entries(found)
     batch.rely_on(entry.oid for entry in listing.values())
@@ -62,15 +66,38 @@ def _take_in_directory(
         return listing, None
     # What was found takes five times the memory of its record: both are there of a few only.
     del found
+    taken = take_in(batch, directory, drained(unknown), progress)
+    known = ((item, listing[item.path]) for item in unchanged)
+    return listing, _records(itertools.chain(taken, known), listing)
 
-    def taken() -> Iterator[tuple[str, Tracked]]:
-        for item, entry in take_in(batch, directory, drained(unknown), progress):
+
+def _take_in_all(
+    batch: Batch, directory: Path, progress: Progress
+) -> tuple[Listing, Records | None]:
+    """The same for a directory of which nothing is remembered."""
+    from zoostore.ops.taking import Taking
+
+    taking = Taking(batch, directory, progress)
+
+    def found() -> Iterator[Found]:
+        for item in scan(directory):
+            taking.see(item)
+            yield item
+
+    require_keepable(directory, found())
+    listing: dict[str, Entry] = {}
+    return listing, _records(taking.entries(), listing)
+
+
+def _records(taken: Iterable[tuple[Found, Entry]], listing: dict[str, Entry]) -> Records:
+    """What is to be remembered of what is taken in, which stands in the listing then."""
+
+    def tracked() -> Iterator[tuple[str, Tracked]]:
+        for item, entry in taken:
             listing[item.path] = entry
             yield item.path, laid_out(entry, item.lasting_stamp)
-        for item in unchanged:
-            yield item.path, laid_out(listing[item.path], item.lasting_stamp)
 
-    return listing, Records(taken())
+    return Records(tracked())
 
 
 def _record_at_last(

@@ -26,18 +26,16 @@ class Remembered:
         self._folder = store.layout.checkouts / ".laid" / key
         self._file = TrackingFile(self._folder)
         self._store = store
+        self._tracking = self._read()
 
-    def read(self) -> Tracking:
-        """What was there, and the stamps that it had."""
-        snapshot = self._file.snapshot()
-        tracking = self._file.read(str(snapshot)) if snapshot is not None else None
-        return tracking or Tracking({}, 0)
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing of it is known."""
+        return not self._tracking.paths
 
     def entries(self, found: Iterable[Found]) -> dict[str, Entry]:
         """The entries of files that are as they were, and whose content is still in the store."""
-        tracking = self.read()
-        if not tracking.paths:
-            return {}
+        tracking = self._tracking
         same = {
             item.path: tracked.entry
             for item in found
@@ -48,6 +46,11 @@ class Remembered:
         }
         here = self._store.those_here({entry.oid for entry in same.values()})
         return {path: entry for path, entry in same.items() if entry.oid in here}
+
+    def _read(self) -> Tracking:
+        snapshot = self._file.snapshot()
+        tracking = self._file.read(str(snapshot)) if snapshot is not None else None
+        return tracking or Tracking({}, 0)
 
     def write(self, snapshot: Oid, records: Records) -> None:
         """Remember what was added."""

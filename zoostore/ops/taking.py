@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import operator
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoostore.digest import Oid
 from zoostore.files.helping import several_at_a_time
 from zoostore.files.reading import Wanted, hash_file, read_together
 from zoostore.files.scan import Found
-from zoostore.groups import drained, grouped
+from zoostore.groups import drained
 from zoostore.objects.listing import EMPTY_DIRECTORY
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
-from zoostore.worker import hired, shared
+
+if TYPE_CHECKING:
+    from zoostore.store.apart import Apart
 
 # The contents of a group are in memory together.
 _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 19
 _WORTH_A_WORKER = 4000
 """So many small files take longer to read than a worker takes to start."""
-
-_size = operator.attrgetter("stamp.size")
 
 
 def take_in(
@@ -35,60 +36,129 @@ def take_in(
     Raises:
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
-    small: list[Found] = []
-    large: list[Found] = []
+    taking = Taking(batch, directory, progress)
     for item in found:
-        if item.is_file:
-            (small if item.stamp.size < batch.large_object else large).append(item)
-        else:
+        taking.see(item)
+    yield from taking.entries()
+
+
+class Taking:
+    """Takes files of a directory into a batch. While it still sees some, a worker reads others.
+
+    Call `see` with each, and then `entries`.
+    """
+
+    def __init__(self, batch: Batch, directory: Path, progress: Progress) -> None:
+        self._batch = batch
+        self._directory = directory
+        self._progress = progress
+        self._others: list[Found] = []
+        self._large: list[Found] = []
+        self._small: deque[Found] = deque()
+        self._apart: Apart | None = None
+        self._read_apart: deque[list[Found]] = deque()
+        self._taken: list[tuple[list[Found], list[Oid]]] = []
+        self._seen_bytes = 0
+        self._may_hire = True
+
+    def see(self, item: Found) -> None:
+        """Have a file, a link or an empty directory taken in.
+
+        Raises:
+            CannotAdd: a file that was seen before cannot be read, or changes meanwhile.
+        """
+        if not item.is_file:
+            self._others.append(item)
+            return
+        self._seen_bytes += item.stamp.size
+        if item.stamp.size >= self._batch.large_object:
+            self._large.append(item)
+            return
+        self._small.append(item)
+        if len(self._small) % _GROUP_FILES == 0:
+            self._taken += self._handed_over()
+
+    def entries(self) -> Iterator[tuple[Found, Entry]]:
+        """Take in all that was seen: each, in no order, and its entry. Raises what `see` raises."""
+        for item in drained(self._others):
             yield item, _not_a_file(item)
-    progress.begin("adding", sum(item.stamp.size for files in (small, large) for item in files))
-    yield from _take_in_small(batch, directory, small, progress)
-    for item, oid in _take_in_large(batch, directory, large, progress):
-        yield item, _file_entry(item, oid)
-    progress.end()
-
-
-def _take_in_small(
-    batch: Batch, directory: Path, files: list[Found], progress: Progress
-) -> Iterator[tuple[Found, Entry]]:
-    """Take in files, each of which leaves the list."""
-    is_much = len(files) >= _WORTH_A_WORKER
-    groups = grouped(drained(files), _size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES)
-    work = ((some, partial(read_together, str(directory), _wanted(some))) for some in groups)
-    with hired(when=is_much and several_at_a_time(batch.threads, directory)) as worker:
-        for some, contents in shared(worker, work):
-            objects = list(contents.each())
-            batch.put_blobs(objects)
-            progress.advance(len(contents.data))
-            for item, (oid, _) in zip(some, objects, strict=True):
+        self._progress.begin("adding", self._seen_bytes)
+        for some, oids in self._taken_small():
+            self._progress.advance(sum(item.stamp.size for item in some))
+            for item, oid in zip(some, oids, strict=True):
                 yield item, _file_entry(item, oid)
+        for item, oid in self._taken_large():
+            yield item, _file_entry(item, oid)
+        self._progress.end()
 
+    def _taken_small(self) -> Iterator[tuple[list[Found], list[Oid]]]:
+        yield from drained(self._taken)
+        while self._small:
+            yield from self._handed_over()
+            if self._small:
+                some = self._group()
+                objects = read_together(str(self._directory), _wanted(some))
+                self._batch.put_blobs(objects)
+                yield some, [oid for oid, _ in objects]
+        while self._read_apart:
+            yield self._back_from_worker()
+        if self._apart is not None:
+            self._apart.finish()
 
-def _take_in_large(
-    batch: Batch, directory: Path, files: list[Found], progress: Progress
-) -> Iterator[tuple[Found, Oid]]:
-    """Take in files of which some are hashed by other threads, while others are copied."""
-    if not files:
-        return
-    # Imported here: most often there is nothing to read.
-    from zoostore.files.readers import Readers, threads_for
+    def _handed_over(self) -> Iterator[tuple[list[Found], list[Oid]]]:
+        """Give the worker more of the small files; what has come back from it."""
+        if self._apart is None:
+            if not self._may_hire or len(self._small) < _WORTH_A_WORKER:
+                return
+            self._may_hire = False
+            if not several_at_a_time(self._batch.threads, self._directory):
+                return
+            self._apart = self._batch.pack_apart(self._directory)
+            if self._apart is None:
+                return
+        while self._apart.is_ready:
+            yield self._back_from_worker()
+        while self._apart.has_room and self._small:
+            some = self._group()
+            self._apart.read(_wanted(some))
+            self._read_apart.append(some)
 
-    threads = threads_for(directory, batch.threads)
-    share = threads.share(sum(item.stamp.size for item in files))
-    with Readers(threads.files) as readers:
-        hashed = readers.ahead(
-            (item, partial(hash_file, directory / item.path, item.stamp, readers.go_on))
-            for item in files
-            if item.stamp.size < share
-        )
-        for item, oid in hashed:
-            path = directory / item.path
-            yield item, batch.add_file(path, item.stamp, progress.advance, oid()).oid
-    for item in files:
-        if item.stamp.size >= share:
-            path = directory / item.path
-            yield item, batch.add_file(path, item.stamp, progress.advance).oid
+    def _back_from_worker(self) -> tuple[list[Found], list[Oid]]:
+        assert self._apart is not None
+        some = self._read_apart.popleft()
+        return some, self._batch.put_apart(self._apart, [item.stamp.size for item in some])
+
+    def _group(self) -> list[Found]:
+        some: list[Found] = []
+        size = 0
+        while self._small and len(some) < _GROUP_FILES and size < _GROUP_BYTES:
+            some.append(self._small.popleft())
+            size += some[-1].stamp.size
+        return some
+
+    def _taken_large(self) -> Iterator[tuple[Found, Oid]]:
+        """Take in files of which some are hashed by other threads, while others are copied."""
+        if not self._large:
+            return
+        # Imported here: most often there is nothing to read.
+        from zoostore.files.readers import Readers, threads_for
+
+        batch, directory, files = self._batch, self._directory, self._large
+        threads = threads_for(directory, batch.threads)
+        share = threads.share(sum(item.stamp.size for item in files))
+        with Readers(threads.files) as readers:
+            hashed = readers.ahead(
+                (item, partial(hash_file, directory / item.path, item.stamp, readers.go_on))
+                for item in files
+                if item.stamp.size < share
+            )
+            for item, oid in hashed:
+                path = directory / item.path
+                yield item, batch.add_file(path, item.stamp, self._progress.advance, oid()).oid
+        for item in files:
+            if item.stamp.size >= share:
+                path = directory / item.path
+                yield item, batch.add_file(path, item.stamp, self._progress.advance).oid
 
 
 def _wanted(files: Iterable[Found]) -> list[Wanted]:

@@ -7,7 +7,7 @@ error leaves nothing behind.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
@@ -15,7 +15,7 @@ from zoostore.digest import Digest, HashingWriter, Oid, hash_bytes, hash_descrip
 from zoostore.errors import SweptAway, WrongContent
 from zoostore.files.reading import changed, check_stamp, open_regular
 from zoostore.files.sharing import make_folder
-from zoostore.files.staging import fsync_directory, publish
+from zoostore.files.staging import fsync_directory, make_durable, publish
 from zoostore.files.stamp import Stamp
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
@@ -24,6 +24,7 @@ from zoostore.store.records import Location, ObjectKind, PackRecord, RefChange
 
 # What writes is imported where something is to be written: most often all is here already.
 if TYPE_CHECKING:
+    from zoostore.store.apart import Apart
     from zoostore.store.packs import PackWriter, Rows
 
 Advance = Callable[[int], None]
@@ -103,6 +104,8 @@ class Batch:
         self._aliases: dict[str, set[tuple[Oid, Digest]]] = {}
         self._arrivals = _Arrivals({}, [], set())
         self._pack: _PackInProgress | None = None
+        self._apart: Apart | None = None
+        self._packed: set[Oid] = set()
         self.new_objects = 0
         self.new_bytes = 0
 
@@ -110,6 +113,8 @@ class Batch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._apart is not None:
+            self._apart.close()
         self._drop_pack()
         self.staging.close()
 
@@ -117,9 +122,7 @@ class Batch:
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here or on its way. What is here is relied on from now on."""
-        if oid in self._staged or oid in self._arrivals.loose:
-            return True
-        if self._pack is not None and oid in self._pack.writer:
+        if oid in self._packed or oid in self._staged or oid in self._arrivals.loose:
             return True
         if not self._store.has(oid):
             return False
@@ -135,6 +138,7 @@ class Batch:
         if self.has(oid):
             return False
         self._pack_up(kind, [(oid, data)])
+        self._packed.add(oid)
         self._count(len(data))
         return True
 
@@ -163,19 +167,46 @@ class Batch:
         advance(added.size)
         return added
 
-    def put_blobs(self, objects: Iterable[tuple[Oid, bytes]]) -> None:
+    def put_blobs(self, objects: Sequence[tuple[Oid, bytes]]) -> None:
         """Take in small blobs whose oids were computed from these bytes."""
-        waiting = self._pack.writer if self._pack is not None else ()
-        unknown = {oid: data for oid, data in objects if oid not in waiting}
-        known = self._staged.keys() | self._arrivals.loose.keys()
+        new = self._new_blobs({oid: len(data) for oid, data in objects})
+        self._pack_up(ObjectKind.BLOB, [each for each in objects if each[0] in new])
+
+    def pack_apart(self, root: Path) -> "Apart | None":
+        """A worker that reads small files below a folder, for this batch; it ends with it.
+
+        None where there can be none.
+        """
+        from zoostore.store.apart import Apart
+
+        if self._apart is None:
+            self._apart = Apart.begin(root, self.staging.new_path())
+        return self._apart
+
+    def put_apart(self, apart: "Apart", sizes: Sequence[int]) -> list[Oid]:
+        """Take in blobs that a worker has read; their oids.
+
+        Args:
+            sizes: of the files that it was given longest ago.
+
+        Raises: what `read_together` raises.
+        """
+        oids = apart.oids()
+        new = self._new_blobs(dict(zip(oids, sizes, strict=True)))
+        apart.keep([oid in new for oid in oids])
+        return oids
+
+    def _new_blobs(self, sizes: Mapping[Oid, int]) -> Set[Oid]:
+        """Which of some small blobs are to be packed. They count as on their way from now on."""
+        unknown = sizes.keys() - self._packed - self._staged.keys() - self._arrivals.loose.keys()
         # Small objects are in packs: to look for a file of each would take as long as to store it.
-        here = self._store.those_here(unknown.keys() - known, unindexed=False)
+        here = self._store.those_here(unknown, unindexed=False)
         self._relied.update(here)
-        new = {oid: data for oid, data in unknown.items() if oid not in known and oid not in here}
-        if new:
-            self._pack_up(ObjectKind.BLOB, new.items())
-            self.new_objects += len(new)
-            self.new_bytes += sum(map(len, new.values()))
+        new = unknown - here.keys()
+        self._packed |= new
+        self.new_objects += len(new)
+        self.new_bytes += sum(sizes[oid] for oid in new)
+        return new
 
     def receive(self, oid: Oid, size: int, chunks: Iterable[bytes], advance: Advance) -> None:
         """Take in a blob that arrives in pieces.
@@ -273,8 +304,10 @@ class Batch:
             self._pack = _PackInProgress(path, file, PackWriter(file))
         return self._pack
 
-    def _pack_up(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
+    def _pack_up(self, kind: ObjectKind, objects: Sequence[tuple[Oid, bytes]]) -> None:
         """Write objects to the pack, which a write that fails leaves in a state nobody knows."""
+        if not objects:
+            return
         pack = self._open_pack()
         try:
             pack.writer.add_all(kind, objects)
@@ -284,6 +317,7 @@ class Batch:
 
     def _drop_pack(self) -> None:
         pack, self._pack = self._pack, None
+        self._packed.clear()
         if pack is not None:
             with contextlib.suppress(OSError):  # the disk is full: what is left is thrown away
                 pack.file.close()
@@ -337,8 +371,7 @@ class Batch:
             oid, staged = self._staged.popitem()
             loose[oid] = self._publish_loose(oid, staged, folders)
         aliases = self._pack_aliases()
-        pack, self._pack = self._pack, None
-        packs = [self._publish_pack(pack)] if pack is not None else []
+        packs = self._publish_packs()
         for folder in folders:
             fsync_directory(folder)
         self._arrivals.loose.update(loose)
@@ -366,14 +399,31 @@ class Batch:
             status = publish(file, staged.path, target, keep_mode=staged.is_shared)
         return Location.loose(status)
 
-    def _publish_pack(self, pack: _PackInProgress) -> tuple[PackRecord, "Rows"]:
-        with pack.file as file:
-            name, rows = pack.writer.finish()
-            target = self._store.layout.pack(name)
-            make_folder(target.parent)
-            status = publish(file, pack.path, target)
-        fsync_directory(self._store.layout.packs)
-        return PackRecord.of(name, status), rows
+    def _publish_packs(self) -> list[tuple[PackRecord, "Rows"]]:
+        published = []
+        self._packed.clear()
+        pack, self._pack = self._pack, None
+        if pack is not None:
+            with pack.file as file:
+                name, rows = pack.writer.finish()
+                make_durable(file)
+            published.append((self._name_pack(pack.path, name), rows))
+        apart, self._apart = self._apart, None
+        if apart is not None:
+            with contextlib.closing(apart):
+                finished = apart.finished()
+            if finished is not None:
+                name, rows = finished
+                published.append((self._name_pack(apart.path, name), rows))
+        if published:
+            fsync_directory(self._store.layout.packs)
+        return published
+
+    def _name_pack(self, path: Path, name: Oid) -> PackRecord:
+        target = self._store.layout.pack(name)
+        make_folder(target.parent)
+        os.replace(path, target)
+        return PackRecord.of(name, os.stat(target))
 
 
 def _at_most(chunks: Iterable[bytes], size: int, oid: Oid, advance: Advance) -> Iterable[bytes]:

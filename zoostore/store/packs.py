@@ -131,21 +131,21 @@ class Rows:
     """The rows of a table, each made when it is asked for: there may be very many.
 
     Args:
-        table: that was written here.
+        joined: the table, as it was written here.
     """
 
-    def __init__(self, table: bytes) -> None:
-        self._table = table
+    def __init__(self, joined: bytes) -> None:
+        self.joined = joined
 
     def __len__(self) -> int:
-        return len(self._table) // ROW.size
+        return len(self.joined) // ROW.size
 
     def __iter__(self) -> Iterator[Packed]:
         return map(_as_packed, self.raw())
 
     def raw(self) -> Iterator[PackedRow]:
         """The same as bare tuples, for who needs no more of very many."""
-        return ROW.iter_unpack(self._table)
+        return ROW.iter_unpack(self.joined)
 
 
 def _as_packed(raw: PackedRow) -> Packed:
