@@ -84,6 +84,28 @@ def test_what_fails_there_fails_here(tmp_path: Path) -> None:
         assert worker.result() == (3, 1)
 
 
+def _add_up(orders: Iterator[int]) -> Iterator[object]:
+    total = 0
+    for number in orders:
+        if number < 0:
+            raise ValueError("less than nothing")
+        total += number
+        if total > 9:
+            yield total
+
+
+def test_a_program_keeps_what_it_needs() -> None:
+    """Not every order has a result, and some may be given before the first is taken."""
+    with Worker(_add_up) as worker:
+        for number in (9, 1, 2, -1):
+            worker.begin(number)
+        assert [worker.result(), worker.result()] == [10, 12]
+        with pytest.raises(ValueError, match="less than nothing"):
+            worker.result()
+        with pytest.raises(WorkerEnded, match="ended with 0"):
+            worker.result()
+
+
 def test_names_that_are_no_text_arrive(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xe9")
     try:

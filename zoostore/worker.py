@@ -8,10 +8,12 @@ with: no site, no environment, no program of the user's that would be run once m
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, NamedTuple, Self, TypeAlias, TypeVar
+from typing import IO, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from zoostore.errors import WorkerEnded
 
@@ -19,9 +21,11 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 _PIPE_BYTES = 1 << 20
+_LENGTH = struct.Struct(">Q")
 
 _START = """
 import pickle, sys
+sys.stdin.buffer.read(8)  # how long it is
 sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = pickle.load(sys.stdin.buffer)
 from zoostore.worker import serve
 serve()
@@ -63,13 +67,16 @@ class Worker:
             [sys.executable, "-IS", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             # Ctrl-C is for the process that somebody started, which ends this one.
             process_group=0,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._calls, self._results = self._process.stdin, self._process.stdout
+        assert isinstance(self._process.stdin, io.FileIO)
+        assert isinstance(self._process.stdout, io.FileIO)
+        self._orders = io.BufferedWriter(self._process.stdin)
+        # Not buffered: the pipe alone tells whether there is another result.
+        self._results = self._process.stdout
         _widen(self._results.fileno())
         above = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = [*sys.path, above]
@@ -86,7 +93,7 @@ class Worker:
         """End it, whatever it is at."""
         self._process.kill()
         with contextlib.suppress(OSError):  # what it was not told goes down with it
-            self._calls.close()
+            self._orders.close()
         self._results.close()
         self._process.wait()
 
@@ -102,13 +109,11 @@ class Worker:
         self._send(order)
 
     def _send(self, what: object) -> None:
-        import pickle
-
         try:
-            self._calls.write(pickle.dumps(what))
-            self._calls.flush()
-        except OSError as error:
-            raise self._ended() from error
+            _write(self._orders, what)
+        except OSError:
+            while True:  # what it said before it ended, if that is why, or that it ended
+                self.result()
 
     def is_ready(self) -> bool:
         """Whether the result is there, so that it need not be waited for."""
@@ -125,11 +130,9 @@ class Worker:
         Raises:
             WorkerEnded: it is gone.
         """
-        import pickle
-
         try:
-            result = pickle.load(self._results)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            result = _read(self._results)
+        except (EOFError, OSError) as error:
             raise self._ended() from error
         if isinstance(result, Raised):
             raise result.error
@@ -191,26 +194,21 @@ def shared(
 
 def serve() -> None:
     """Be a worker: do what comes in, one order after the other, until no more can come."""
-    import pickle
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert isinstance(sys.stdin.buffer, io.BufferedReader)
     orders, results = _arriving(sys.stdin.buffer), sys.stdout.buffer
     sys.stdout = sys.stderr  # what something may print is no result
     with contextlib.suppress(OSError, StopIteration):  # nobody is there any more
         for result in _outcomes(next(orders), orders):
-            pickle.dump(result, results, protocol=pickle.HIGHEST_PROTOCOL)
-            results.flush()
+            _write(results, result)
 
 
-def _arriving(file: BinaryIO) -> Iterator[Any]:
-    import pickle
-
-    while True:
-        try:
-            yield pickle.load(file)
-        except (EOFError, pickle.UnpicklingError):  # that one was killed, maybe in mid-sentence
-            return
+def _arriving(file: io.BufferedReader) -> Iterator[Any]:
+    with contextlib.suppress(EOFError):  # that one has ended, or was killed in mid-sentence
+        while True:
+            yield _read(file)
 
 
 def _outcomes(program: Program, orders: Iterator[Any]) -> Iterator[object]:
@@ -218,3 +216,35 @@ def _outcomes(program: Program, orders: Iterator[Any]) -> Iterator[object]:
         yield from program(orders)
     except Exception as error:
         yield Raised(error)
+
+
+def _write(pipe: IO[bytes] | io.BufferedWriter, value: object) -> None:
+    import pickle
+
+    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    pipe.write(_LENGTH.pack(len(data)))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _read(pipe: io.FileIO | io.BufferedReader) -> Any:
+    """The next value, and not a byte more.
+
+    Raises:
+        EOFError: there is none, or only the beginning of one.
+    """
+    import pickle
+
+    (length,) = _LENGTH.unpack(_read_exactly(pipe, _LENGTH.size))
+    return pickle.loads(_read_exactly(pipe, length))
+
+
+def _read_exactly(pipe: io.FileIO | io.BufferedReader, size: int) -> bytearray:
+    data = bytearray(size)
+    rest = memoryview(data)
+    while rest:
+        count = pipe.readinto(rest)
+        if not count:
+            raise EOFError
+        rest = rest[count:]
+    return data

@@ -44,7 +44,7 @@ ALIASES = encode_aliases(
 def pack_of(*objects: tuple[ObjectKind, bytes]) -> bytes:
     out = io.BytesIO()
     writer = PackWriter(out)
-    for kind, data in objects:
+    for kind, data in dict.fromkeys(objects):
         writer.add(oid_of(kind, data), kind, data)
     writer.finish()
     return out.getvalue()

@@ -83,7 +83,7 @@ def write_zoo(
     """Publish one model whose small objects are these, in one pack."""
     pack = io.BytesIO()
     writer = PackWriter(pack)
-    for oid, kind, data in objects:
+    for oid, kind, data in dict.fromkeys(objects):
         writer.add(oid, kind, data)
     name, _ = writer.finish()
     (root / "packs").mkdir(parents=True)

@@ -111,6 +111,29 @@ def test_small_objects_that_do_not_fit_are_refused(small_disk: Path) -> None:
     assert_whole_and_working(ObjectStore(Names(layout), large_object=1000))
 
 
+def test_small_files_that_do_not_fit_where_a_worker_packs_them_are_refused(
+    disk_store: ObjectStore, tmp_path: Path
+) -> None:
+    names = [f"{number}" for number in range(TOO_LARGE >> 17)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(bytes([number]) * (1 << 17))
+    found = [(name, Stamp.of((tmp_path / name).stat()).bare()) for name in names]
+
+    def pack_apart(batch: Batch) -> None:
+        apart = batch.pack_apart(tmp_path)
+        assert apart is not None
+        for each in found:
+            apart.read([each])
+            batch.put_apart(apart, [1 << 17])
+        apart.finish()
+        batch.publish()
+
+    with pytest.raises(DiskFull), errors_named(), Batch(disk_store) as batch:
+        pack_apart(batch)
+
+    assert_whole_and_working(disk_store)
+
+
 def test_objects_are_read_on_a_full_disk(disk_store: ObjectStore, small_disk: Path) -> None:
     with full(small_disk), errors_named():
         disk_store.names.refresh()

@@ -21,13 +21,13 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Self:
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+        return cls(*bare_stamp(status))
 
     def without_ctime(self) -> Self:
         return self._replace(ctime_ns=0)
 
     def bare(self) -> BareStamp:
-        return self.size, self.mtime_ns, self.inode, self.ctime_ns
+        return self[:]
 
     @property
     def newest_ns(self) -> int:

@@ -141,22 +141,32 @@ def build(listing: Listing) -> Built:
         UnsafePath: a name or a link cannot stand in a snapshot.
     """
     root: dict[str, object] = {}
+    folders: dict[str, dict[str, object]] = {"": root}
     for path, entry in listing.items():
         check_path(path)
         if entry.kind is Kind.LINK:
             check_link(path, entry.target)
-        *folders, name = path.split("/")
-        directory = root
-        for folder in folders:
-            child = directory.setdefault(folder, {})
-            if not isinstance(child, dict):
-                raise MalformedObject(f"{path!r} stands below something that is no directory.")
-            directory = child
+        begin = path.rfind("/") + 1
+        above, name = path[:begin], path[begin:]
+        directory = folders.get(above)
+        if directory is None:
+            directory = folders[above] = _folder_at(root, above[:-1])
         if name in directory and entry != EMPTY_DIRECTORY:
             raise MalformedObject(f"{path!r} is both a file and a directory.")
         directory.setdefault(name, {} if entry == EMPTY_DIRECTORY else entry)
     trees: dict[Oid, bytes] = {}
     return Built(_build_folder(root, trees), trees)
+
+
+def _folder_at(root: dict[str, object], path: str) -> dict[str, object]:
+    """The folder at a path; it and those above it are made where they are not there."""
+    directory = root
+    for name in path.split("/"):
+        child = directory.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise MalformedObject(f"{path!r} is in something that is no directory, or is none.")
+        directory = child
+    return directory
 
 
 def _build_folder(folder: dict[str, object], trees: dict[Oid, bytes]) -> Oid:
@@ -167,6 +177,7 @@ def _build_folder(folder: dict[str, object], trees: dict[Oid, bytes]) -> Oid:
         else:
             assert isinstance(child, dict)
             entries[name] = Entry(Kind.DIRECTORY, 0, _build_folder(child, trees))
+    folder.clear()  # there may be very many, and the trees take as much
     data = encode_tree(entries)
     oid = tree_oid(data)
     trees[oid] = data

@@ -89,19 +89,18 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
     check_names(entries)
     parts = [_MAGIC, _COUNT.pack(len(entries))]
     for name, entry in sorted((name.encode("utf-8"), entry) for name, entry in entries.items()):
-        parts.append(_HEAD.pack(entry.kind, len(name)))
-        parts.append(name)
-        parts.append(_encode_body(entry))
+        kind, size, oid, _ = entry
+        body = _FILE.pack(size, oid) if kind in _FILE_KINDS else _encode_other(entry)
+        parts += (_HEAD.pack(kind, len(name)), name, body)
     return b"".join(parts)
 
 
-def _encode_body(entry: Entry) -> bytes:
+def _encode_other(entry: Entry) -> bytes:
+    """What follows the name of a directory or a link."""
     if entry.kind is Kind.DIRECTORY:
         return entry.oid
-    if entry.kind is Kind.LINK:
-        target = entry.target.encode("utf-8")
-        return _TARGET.pack(len(target)) + target
-    return _FILE.pack(entry.size, entry.oid)
+    target = entry.target.encode("utf-8")
+    return _TARGET.pack(len(target)) + target
 
 
 def decode_tree(data: bytes) -> dict[str, Entry]:

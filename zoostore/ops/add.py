@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
@@ -22,6 +23,20 @@ from zoostore.store.objectstore import ObjectStore
 _TRIES = 5
 
 
+class _TakenIn(NamedTuple):
+    """A directory whose files and trees are in a batch.
+
+    Attributes:
+        tree: the root.
+        extent: how many files and links it holds, and their size in bytes.
+        records: what is to be remembered of them; None where nothing had to be read.
+    """
+
+    tree: Oid
+    extent: tuple[int, int]
+    records: Records | None
+
+
 def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Progress) -> Recorded:
     """Import a directory. Adding again what the stub already holds changes nothing, and reads
     nothing that was not touched.
@@ -33,20 +48,22 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
     _check_directory(store, directory)
     remembered = Remembered(store, directory)
     with Batch(store) as batch:
-        listing, records = _take_in_directory(batch, directory, remembered, progress)
-        recorded = _record_at_last(store, batch, listing, stub, note)
-    if records is not None:
-        remembered.write(recorded.snapshot, records)
+        taken = _take_in(batch, directory, remembered, progress)
+        recorded = _record_at_last(store, batch, taken, stub, note)
+    if taken.records is not None:
+        remembered.write(recorded.snapshot, taken.records)
     return recorded
 
 
-def _take_in_directory(
+def _take_in(batch: Batch, directory: Path, remembered: Remembered, progress: Progress) -> _TakenIn:
+    listing, records = _take_in_files(batch, directory, remembered, progress)
+    return _TakenIn(put_trees(batch, listing), totals(listing), records)
+
+
+def _take_in_files(
     batch: Batch, directory: Path, remembered: Remembered, progress: Progress
 ) -> tuple[Listing, Records | None]:
-    """Take a directory's files into a batch: the listing of them, and what is to be remembered.
-
-    The second is None where nothing had to be read.
-    """
+    """Take a directory's files into a batch: the listing of them, and what is to be remembered."""
     if remembered.is_nothing:
         return _take_in_all(batch, directory, progress)
     found = require_keepable(directory, scan(directory))
@@ -78,13 +95,7 @@ def _take_in_all(
     from zoostore.ops.taking import Taking
 
     taking = Taking(batch, directory, progress)
-
-    def found() -> Iterator[Found]:
-        for item in scan(directory):
-            taking.see(item)
-            yield item
-
-    require_keepable(directory, found())
+    require_keepable(directory, taking.seen(scan(directory)))
     listing: dict[str, Entry] = {}
     return listing, _records(taking.entries(), listing)
 
@@ -101,29 +112,27 @@ def _records(taken: Iterable[tuple[Found, Entry]], listing: dict[str, Entry]) ->
 
 
 def _record_at_last(
-    store: ObjectStore, batch: Batch, listing: Listing, stub: str, note: Note
+    store: ObjectStore, batch: Batch, taken: _TakenIn, stub: str, note: Note
 ) -> Recorded:
-    tree = put_trees(batch, listing)
     for _ in range(_TRIES):
         try:
-            return _record(store, batch, listing, tree, stub, note)
+            return _record(store, batch, taken, stub, note)
         except Diverged:  # somebody else added to it meanwhile: go on from there
             continue
-    return _record(store, batch, listing, tree, stub, note)
+    return _record(store, batch, taken, stub, note)
 
 
-def _record(
-    store: ObjectStore, batch: Batch, listing: Listing, tree: Oid, stub: str, note: Note
-) -> Recorded:
+def _record(store: ObjectStore, batch: Batch, taken: _TakenIn, stub: str, note: Note) -> Recorded:
+    tree, extent, _ = taken
     parent = store.names.ref(stub)
     old = parent.snapshot if parent else None
     if old is None or not _says_the_same(store, old, tree, note):
-        return record(batch, listing, tree, stub, follows=old, old=old, op="add", note=note)
+        return record(batch, tree, extent, stub, follows=old, old=old, op="add", note=note)
     batch.publish()
     before = store.snapshot(old).parents
     # What had been damaged, or was left out of a pull, is new even so.
     new = (batch.new_objects, batch.new_bytes)
-    return Recorded(stub, old, before[0] if before else None, *totals(listing), *new)
+    return Recorded(stub, old, before[0] if before else None, *extent, *new)
 
 
 def _check_directory(store: ObjectStore, directory: Path) -> None:

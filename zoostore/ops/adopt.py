@@ -13,7 +13,7 @@ from zoostore.digest import Oid
 from zoostore.errors import CannotAdd, DamagedContent, WrongContent
 from zoostore.files.links import COPY, HARDLINK, REFLINK
 from zoostore.files.readers import Readers, threads_for
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.fetching import kept_on_errors
@@ -296,7 +296,8 @@ class _Work:
         current = self._store.names.ref(stub)
         old = current.snapshot if current else None
         tree = put_trees(batch, listing)
-        done = record(batch, listing, tree, stub, follows=old, old=old, op="add", note=Note(now))
+        extent = totals(listing)
+        done = record(batch, tree, extent, stub, follows=old, old=old, op="add", note=Note(now))
         return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
 
 

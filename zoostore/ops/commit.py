@@ -15,7 +15,7 @@ from zoostore.errors import (
     UsageError,
 )
 from zoostore.files.scan import Found, require_keepable
-from zoostore.objects.listing import Listing, directories
+from zoostore.objects.listing import Listing, directories, totals
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
@@ -85,8 +85,8 @@ def commit(
         try:
             recorded = record(
                 batch,
-                listing,
                 put_trees(batch, listing),
+                totals(listing),
                 name,
                 follows=parent,
                 old=old,

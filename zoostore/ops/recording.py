@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
-from zoostore.objects.listing import Listing, build, totals
+from zoostore.objects.listing import Listing, build
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
 from zoostore.store.batch import Batch
@@ -65,10 +65,10 @@ def ref_to_write(store: ObjectStore, text: str) -> str:
 
 def put_trees(batch: Batch, listing: Listing) -> Oid:
     """Take the trees of a listing into a batch; the root's oid. Raises what `build` raises."""
-    built = build(listing)
-    for oid, data in built.trees.items():
-        batch.put(oid, ObjectKind.TREE, data)
-    return built.root
+    root, trees = build(listing)
+    for oid in list(trees):  # those that were put are let go of
+        batch.put(oid, ObjectKind.TREE, trees.pop(oid))
+    return root
 
 
 def put_snapshot(batch: Batch, snapshot: Snapshot) -> Oid:
@@ -81,8 +81,8 @@ def put_snapshot(batch: Batch, snapshot: Snapshot) -> Oid:
 
 def record(
     batch: Batch,
-    listing: Listing,
     tree: Oid,
+    extent: tuple[int, int],
     stub: str,
     *,
     follows: Oid | None,
@@ -92,10 +92,11 @@ def record(
     is_partial: bool = False,
     announce: Callable[[Oid], None] = lambda _: None,
 ) -> Recorded:
-    """Record a listing as a snapshot, and move the stub's ref to it.
+    """Record a tree as a snapshot, and move the stub's ref to it.
 
     Args:
-        tree: its root, which is in the batch.
+        tree: the root, which is in the batch.
+        extent: the `totals` of its listing.
         follows: the snapshot it was made from.
         old: the snapshot the ref must still point to.
         op: the verb, for the reflog.
@@ -105,7 +106,7 @@ def record(
     Raises:
         Diverged: the ref points elsewhere by now.
     """
-    files, size = totals(listing)
+    files, size = extent
     snapshot = Snapshot(
         tree=tree,
         files=files,

@@ -37,15 +37,14 @@ def take_in(
         CannotAdd: a file cannot be read, or changes meanwhile.
     """
     taking = Taking(batch, directory, progress)
-    for item in found:
-        taking.see(item)
+    deque(taking.seen(found), maxlen=0)
     yield from taking.entries()
 
 
 class Taking:
     """Takes files of a directory into a batch. While it still sees some, a worker reads others.
 
-    Call `see` with each, and then `entries`.
+    Read `seen` to its end, and then `entries`.
     """
 
     def __init__(self, batch: Batch, directory: Path, progress: Progress) -> None:
@@ -61,32 +60,34 @@ class Taking:
         self._seen_bytes = 0
         self._may_hire = True
 
-    def see(self, item: Found) -> None:
-        """Have a file, a link or an empty directory taken in.
+    def seen(self, found: Iterable[Found]) -> Iterator[Found]:
+        """What was found, which is to be taken in.
 
         Raises:
             CannotAdd: a file that was seen before cannot be read, or changes meanwhile.
         """
-        if not item.is_file:
-            self._others.append(item)
-            return
-        self._seen_bytes += item.stamp.size
-        if item.stamp.size >= self._batch.large_object:
-            self._large.append(item)
-            return
-        self._small.append(item)
-        if len(self._small) % _GROUP_FILES == 0:
-            self._taken += self._handed_over()
+        for item in found:
+            size = item.stamp.size
+            if not item.is_file:
+                self._others.append(item)
+            elif size >= self._batch.large_object:
+                self._large.append(item)
+                self._seen_bytes += size
+            else:
+                self._small.append(item)
+                self._seen_bytes += size
+                if len(self._small) % _GROUP_FILES == 0:
+                    self._taken += self._handed_over()
+            yield item
 
     def entries(self) -> Iterator[tuple[Found, Entry]]:
-        """Take in all that was seen: each, in no order, and its entry. Raises what `see` raises."""
+        """Take in what was seen: each, in no order, and its entry. Raises what `seen` raises."""
         for item in drained(self._others):
             yield item, _not_a_file(item)
         self._progress.begin("adding", self._seen_bytes)
         for some, oids in self._taken_small():
             self._progress.advance(sum(item.stamp.size for item in some))
-            for item, oid in zip(some, oids, strict=True):
-                yield item, _file_entry(item, oid)
+            yield from zip(some, map(_file_entry, some, oids), strict=True)
         for item, oid in self._taken_large():
             yield item, _file_entry(item, oid)
         self._progress.end()

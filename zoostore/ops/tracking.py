@@ -55,7 +55,7 @@ def left_out(entry: Entry) -> Tracked:
 
 def laid_out(entry: Entry, stamp: Stamp) -> Tracked:
     """The record of a path that was laid out."""
-    return Tracked(entry, is_laid_out=True, stamp=stamp)
+    return Tracked(entry, True, stamp)
 
 
 class Paths(Mapping[str, Tracked]):
@@ -116,17 +116,20 @@ class Records:
     """
 
     def __init__(self, tracked: Iterable[tuple[str, Tracked]]) -> None:
-        self.newest_ns = 0
-        self._rows = bytearray()
-        self._paths: list[str] = []
+        rows = self._rows = bytearray()
+        paths: list[str] = []
+        self._paths = paths
         self._targets: list[str] = []
+        newest = 0
         for path, ((kind, size, oid, target), is_laid_out, stamp) in tracked:
             _, mtime_ns, inode, ctime_ns = stamp
-            self._rows += _RECORD.pack(kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid)
-            self._paths.append(path)
+            rows += _RECORD.pack(kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid)
+            paths.append(path)
             if kind is Kind.LINK:
                 self._targets.append(target)
-            self.newest_ns = max(self.newest_ns, mtime_ns, ctime_ns)
+            if mtime_ns > newest or ctime_ns > newest:
+                newest = max(mtime_ns, ctime_ns)
+        self.newest_ns = newest
 
     def write(self, file: BinaryIO, snapshot: str) -> None:
         """Write the file that says so of a snapshot."""

@@ -35,13 +35,10 @@ class Apart:
     Args:
         worker: whose program is `_pack`.
         path: of its pack.
-
-    Attributes:
-        path: of its pack, which is for this process to give a name, or to remove.
     """
 
     def __init__(self, worker: Worker, path: Path) -> None:
-        self.path = path
+        self._path = path
         self._worker = worker
         self._waiting = 0
 
@@ -87,10 +84,12 @@ class Apart:
         """Have it make its pack durable, once all that it was given has been asked for."""
         self._worker.begin(None)
 
-    def finished(self) -> tuple[Oid, Rows] | None:
-        """The pack's name and rows; None if there is nothing in it."""
+    def finished(self) -> Iterator[tuple[Path, Oid, Rows]]:
+        """The pack, where something is in it: where it stands, its name and its rows."""
         pack = self._worker.result()
-        return (pack[0], Rows(pack[1])) if pack else None
+        if pack:
+            name, joined = pack
+            yield self._path, name, Rows(joined)
 
     def close(self) -> None:
         """End it. What it has packed stays where it is."""

@@ -7,7 +7,7 @@ error leaves nothing behind.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
@@ -167,10 +167,11 @@ class Batch:
         advance(added.size)
         return added
 
-    def put_blobs(self, objects: Sequence[tuple[Oid, bytes]]) -> None:
+    def put_blobs(self, objects: Iterable[tuple[Oid, bytes]]) -> None:
         """Take in small blobs whose oids were computed from these bytes."""
-        new = self._new_blobs({oid: len(data) for oid, data in objects})
-        self._pack_up(ObjectKind.BLOB, [each for each in objects if each[0] in new])
+        contents = dict(objects)
+        new = self._new_blobs({oid: len(data) for oid, data in contents.items()})
+        self._pack_up(ObjectKind.BLOB, [each for each in contents.items() if each[0] in new])
 
     def pack_apart(self, root: Path) -> "Apart | None":
         """A worker that reads small files below a folder, for this batch; it ends with it.
@@ -193,10 +194,14 @@ class Batch:
         """
         oids = apart.oids()
         new = self._new_blobs(dict(zip(oids, sizes, strict=True)))
-        apart.keep([oid in new for oid in oids])
+        keep = []
+        for oid in oids:
+            keep.append(oid in new)
+            new.discard(oid)  # it may be there twice
+        apart.keep(keep)
         return oids
 
-    def _new_blobs(self, sizes: Mapping[Oid, int]) -> Set[Oid]:
+    def _new_blobs(self, sizes: Mapping[Oid, int]) -> set[Oid]:
         """Which of some small blobs are to be packed. They count as on their way from now on."""
         unknown = sizes.keys() - self._packed - self._staged.keys() - self._arrivals.loose.keys()
         # Small objects are in packs: to look for a file of each would take as long as to store it.
@@ -400,23 +405,21 @@ class Batch:
         return Location.loose(status)
 
     def _publish_packs(self) -> list[tuple[PackRecord, "Rows"]]:
-        published = []
+        finished: list[tuple[Path, Oid, Rows]] = []
         self._packed.clear()
         pack, self._pack = self._pack, None
         if pack is not None:
             with pack.file as file:
-                name, rows = pack.writer.finish()
+                finished.append((pack.path, *pack.writer.finish()))
                 make_durable(file)
-            published.append((self._name_pack(pack.path, name), rows))
         apart, self._apart = self._apart, None
         if apart is not None:
             with contextlib.closing(apart):
-                finished = apart.finished()
-            if finished is not None:
-                name, rows = finished
-                published.append((self._name_pack(apart.path, name), rows))
-        if published:
-            fsync_directory(self._store.layout.packs)
+                finished += apart.finished()
+        if not finished:
+            return []
+        published = [(self._name_pack(path, name), rows) for path, name, rows in finished]
+        fsync_directory(self._store.layout.packs)
         return published
 
     def _name_pack(self, path: Path, name: Oid) -> PackRecord:

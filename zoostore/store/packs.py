@@ -73,19 +73,20 @@ def check_object(oid: Oid, kind: ObjectKind, data: bytes, where: str) -> None:
 
 
 class PackWriter:
-    """Writes one pack, from its beginning to its end, to an open file."""
+    """Writes one pack, from its beginning to its end, to an open file.
+
+    The caller computed each oid from its bytes, and gives each object once.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._out = HashingWriter(file, expect_size=0)
-        self._oids: set[Oid] = set()
-        self._rows = bytearray()  # as they will stand in the table, in another order
+        # As they will stand in the table, by the first byte of their oids, to be sorted bit by bit.
+        self._rows = [bytearray() for _ in range(256)]
+        self._count = 0
         self._out.write(MAGIC)
 
-    def __contains__(self, oid: Oid) -> bool:
-        return oid in self._oids
-
     def __len__(self) -> int:
-        return len(self._oids)
+        return self._count
 
     @property
     def size(self) -> int:
@@ -93,21 +94,19 @@ class PackWriter:
         return self._out.size
 
     def add(self, oid: Oid, kind: ObjectKind, data: bytes) -> None:
-        """Append an object whose oid the caller computed from these bytes."""
+        """Append an object."""
         self.add_all(kind, [(oid, data)])
 
     def add_all(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
-        """Append objects whose oids the caller computed from their bytes."""
+        """Append objects of one kind."""
         parts: list[bytes] = []
         offset = self._out.size
         for oid, data in objects:
-            if oid in self._oids:
-                continue
             size = len(data)
             parts += (RECORD.pack(b"R", kind, RAW, size, size, oid), data)
             offset += RECORD.size
-            self._oids.add(oid)
-            self._rows += ROW.pack(oid, kind, RAW, offset, size, size)
+            self._rows[oid[0]] += ROW.pack(oid, kind, RAW, offset, size, size)
+            self._count += 1
             offset += size
         self._out.write(b"".join(parts))
 
@@ -116,14 +115,15 @@ class PackWriter:
 
         Nothing more can be added then.
         """
-        table_offset, count = self._out.size, len(self)
-        rows = bytes(self._rows)
-        self._rows.clear()  # for a moment the rows are there twice, which is enough
-        self._oids.clear()
-        # Each begins with its oid.
-        table = b"".join(sorted(rows[at : at + ROW.size] for at in range(0, len(rows), ROW.size)))
-        self._out.write(table)
-        self._out.write(FOOTER.pack(table_offset, count, hash_bytes(table), END))
+        offset, size = self._out.size, ROW.size
+        table = bytearray()
+        for rows in self._rows:
+            some = bytes(rows)
+            rows.clear()
+            # Each begins with its oid.
+            table += b"".join(sorted(some[at : at + size] for at in range(0, len(some), size)))
+        self._out.write(memoryview(table))
+        self._out.write(FOOTER.pack(offset, self._count, hash_bytes(table), END))
         return self._out.oid(), Rows(table)
 
 
@@ -134,7 +134,7 @@ class Rows:
         joined: the table, as it was written here.
     """
 
-    def __init__(self, joined: bytes) -> None:
+    def __init__(self, joined: bytes | bytearray) -> None:
         self.joined = joined
 
     def __len__(self) -> int:

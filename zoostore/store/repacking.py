@@ -29,7 +29,8 @@ def write_pack(
     """Write one pack and give it its name; the folder of packs is still to be flushed.
 
     Args:
-        objects: are taken until the pack is large enough; the rest is left.
+        objects: are taken until the pack is large enough; the rest is left. What comes twice, out
+            of two packs, is packed once.
         most_bytes: how large that is.
 
     Returns:
@@ -37,8 +38,11 @@ def write_pack(
     """
     with staging.new_file() as (file, staged):
         writer = PackWriter(file)
+        packed: set[Oid] = set()
         for oid, kind, data in objects:
-            writer.add(oid, kind, data)
+            if oid not in packed:
+                packed.add(oid)
+                writer.add(oid, kind, data)
             if writer.size >= most_bytes:
                 break
         if not len(writer):
