@@ -71,7 +71,7 @@ def test_without_a_worker_all_is_done_here() -> None:
 
 
 def test_what_fails_there_fails_here(tmp_path: Path) -> None:
-    wanted = [("gone", (1, 2, 3, 4))]
+    wanted = [("gone", 1, b"stamp")]
     with Worker() as worker:
         worker.begin(partial(read_together, str(tmp_path), wanted))
         with pytest.raises(FileChanged, match="gone changed while") as caught:

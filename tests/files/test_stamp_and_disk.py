@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zoostore.errors import DiskFull, FileSystemError, NotFound, ReadOnlyStore, UsageError, ZooError
 from zoostore.files.disk import errors_named
@@ -60,10 +62,31 @@ def test_a_further_link_changes_only_the_time_of_the_status(path: Path) -> None:
     assert stamp(path).without_ctime() == before.without_ctime()
 
 
+@given(
+    st.integers(0, (1 << 64) - 1),
+    st.integers(-1 << 63, (1 << 63) - 1),
+    st.integers(0, (1 << 64) - 1),
+    st.integers(-1 << 63, (1 << 63) - 1),
+)
+def test_a_stamp_says_what_it_was_made_of(size: int, mtime: int, inode: int, ctime: int) -> None:
+    made = Stamp.made_of(size, mtime, inode, ctime)
+    assert (made.size, made.mtime_ns, made.inode, made.ctime_ns) == (size, mtime, inode, ctime)
+    assert made.without_ctime() == Stamp.made_of(size, mtime, inode)
+    assert made.newest_ns == max(mtime, ctime)
+
+
+def test_times_that_no_clock_shows_are_the_last_there_are(path: Path) -> None:
+    """Some file systems keep years after 2262, whose nanoseconds need more than 64 bits."""
+    seen = path.stat()
+    first = (*seen[:1], (1 << 64) + 5, *seen[2:])  # the inode is the second
+    strange = os.stat_result(first, {"st_mtime_ns": 1 << 63, "st_ctime_ns": -1 << 70})
+    assert Stamp.of(strange) == Stamp.made_of(seen.st_size, (1 << 63) - 1, 5, -1 << 63)
+
+
 def test_the_newest_moment_is_the_later_of_both_times() -> None:
-    assert Stamp(0, 5, 1, 7).newest_ns == 7
-    assert Stamp(0, 9, 1, 7).newest_ns == 9
-    assert Stamp(0, 9, 1, 7).without_ctime().newest_ns == 9
+    assert Stamp.made_of(0, 5, 1, 7).newest_ns == 7
+    assert Stamp.made_of(0, 9, 1, 7).newest_ns == 9
+    assert Stamp.made_of(0, 9, 1, 7).without_ctime().newest_ns == 9
 
 
 @pytest.mark.parametrize(

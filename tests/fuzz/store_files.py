@@ -103,12 +103,12 @@ def read_checkout(data: bytes, folder: Path) -> None:
 
 def entries(folder: Path) -> bytes:
     """The record of a checkout's files."""
-    stamp = Stamp(7, 1, 2, 3)
+    stamp = Stamp.made_of(7, 1, 2, 3)
     TrackingFile(folder).write(
         str(OID),
         {
             "a": laid_out(Entry(Kind.FILE, 7, OID), stamp),
-            "empty": laid_out(Entry(Kind.DIRECTORY, 0, OID), Stamp(0, 0, 0)),
+            "empty": laid_out(Entry(Kind.DIRECTORY, 0, OID), Stamp.made_of(0, 0, 0)),
             "link": laid_out(link_entry("a"), stamp),
             "sub/b": left_out(Entry(Kind.EXECUTABLE, 7, OID)),
         },

@@ -12,7 +12,7 @@ import pytest
 from zoostore.digest import hash_bytes, hash_descriptor
 from zoostore.errors import DiskFull
 from zoostore.files.disk import errors_named
-from zoostore.files.stamp import Stamp
+from zoostore.files.stamp import Stamp, packed_stamp
 from zoostore.store.batch import Batch
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
@@ -117,7 +117,7 @@ def test_small_files_that_do_not_fit_where_a_worker_packs_them_are_refused(
     names = [f"{number}" for number in range(TOO_LARGE >> 17)]
     for number, name in enumerate(names):
         (tmp_path / name).write_bytes(bytes([number]) * (1 << 17))
-    found = [(name, Stamp.of((tmp_path / name).stat()).bare()) for name in names]
+    found = [(name, 1 << 17, packed_stamp((tmp_path / name).stat())) for name in names]
 
     def pack_apart(batch: Batch) -> None:
         apart = batch.pack_apart(tmp_path)

@@ -2,18 +2,18 @@
 
 import os
 import stat
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.files.scan import children_of
+from zoostore.files.stamp import packed_stamp
 from zoostore.objects.tree import Kind
 
-ROW = struct.Struct(">BBQqQq")
-"""A regular file: its kind, a 1, and its stamp: size, mtime_ns, inode, ctime_ns."""
+ROW_BYTES = 34
+"""A regular file: its kind, a 1, and its stamp, as a record of it begins."""
 
-_EXECUTABLE, _FILE = int(Kind.EXECUTABLE), int(Kind.FILE)
+_EXECUTABLE, _FILE = bytes([Kind.EXECUTABLE, True]), bytes([Kind.FILE, True])
 
 
 class Listed(NamedTuple):
@@ -41,7 +41,6 @@ def _list_one(root: Path, prefix: str) -> Listed:
     names: list[str] = []
     rows: list[bytes] = []
     others = []
-    pack = ROW.pack
     for child in children_of(root, prefix):
         name, status = child
         mode = status.st_mode
@@ -49,7 +48,6 @@ def _list_one(root: Path, prefix: str) -> Listed:
             others.append(child)
             continue
         kind = _EXECUTABLE if mode & stat.S_IXUSR else _FILE
-        mtime_ns, inode, ctime_ns = status.st_mtime_ns, status.st_ino, status.st_ctime_ns
-        rows.append(pack(kind, True, status.st_size, mtime_ns, inode, ctime_ns))
+        rows += (kind, packed_stamp(status))
         names.append(name)
     return Listed(prefix, names, b"".join(rows), others)

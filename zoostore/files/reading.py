@@ -8,14 +8,14 @@ from typing import BinaryIO, TypeAlias
 
 from zoostore.digest import Oid, hash_bytes, hash_descriptor
 from zoostore.errors import FileChanged, UnreadableFile
-from zoostore.files.stamp import BareStamp, Stamp, bare_stamp
+from zoostore.files.stamp import Stamp, packed_stamp
 
 _FLAGS = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):  # each on some systems only
     _FLAGS |= getattr(os, _name, 0)
 
-Wanted: TypeAlias = tuple[str, BareStamp]
-"""A file that was found: its path, and the stamp that it had."""
+Wanted: TypeAlias = tuple[str, int, bytes]
+"""A file that was found: its path, its size, and the stamp that it had, as plain bytes."""
 
 
 def read_together(root: str, files: Iterable[Wanted]) -> list[tuple[Oid, bytes]]:
@@ -29,7 +29,7 @@ def read_together(root: str, files: Iterable[Wanted]) -> list[tuple[Oid, bytes]]
         UnreadableFile: it cannot be opened.
     """
     contents = []
-    for path, expect in files:
+    for path, size, expect in files:
         whole = f"{root}/{path}"
         try:
             descriptor = os.open(whole, _FLAGS)
@@ -37,13 +37,13 @@ def read_together(root: str, files: Iterable[Wanted]) -> list[tuple[Oid, bytes]]
             raise _unopened(Path(whole), error) from error
         try:
             # The stamp says that it is the file that was found, and so a regular one.
-            data = os.read(descriptor, expect[0] + 1)
+            data = os.read(descriptor, size + 1)
             status = os.fstat(descriptor)
         except IsADirectoryError as error:
             raise changed(Path(whole)) from error
         finally:
             os.close(descriptor)
-        if len(data) != expect[0] or bare_stamp(status) != expect:
+        if len(data) != size or packed_stamp(status) != expect:
             raise changed(Path(whole))
         contents.append((hash_bytes(data), data))
     return contents

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from zoostore.errors import SpecialFile, UnreadableFile, UnsafeName, UnsafePath
-from zoostore.files.stamp import Stamp, bare_stamp
+from zoostore.files.stamp import Stamp, packed_stamp
 from zoostore.objects.paths import (
     CHECKOUT_FOLDER,
     check_link,
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     """What a status says of a path."""
-    stamp = Stamp(*bare_stamp(status))
+    stamp = Stamp(packed_stamp(status))
     return Found(path, _kind_of(status.st_mode), stamp, status.st_nlink > 1, target)
 
 

@@ -38,7 +38,6 @@ from zoostore.store.objectstore import ObjectStore
 from zoostore.worker import hired, shared
 
 if TYPE_CHECKING:
-    from zoostore.files.stamp import BareStamp
     from zoostore.store.extracting import Extraction
 
 _ONNX = ".onnx"
@@ -120,7 +119,7 @@ class Layer:
                     if stamp is None:
                         group.others.append((path, entry))
                         continue
-                    laid[path] = laid_out(entry, Stamp(*stamp))
+                    laid[path] = laid_out(entry, Stamp(stamp))
                     self.linked[COPY] += 1
                     done += entry.size
                 for path, entry in group.others:
@@ -135,7 +134,7 @@ class Layer:
 
     def _groups(
         self, entries: Listing, root: Path
-    ) -> Iterator[tuple[_Group, Callable[[], list[BareStamp | None]]]]:
+    ) -> Iterator[tuple[_Group, Callable[[], list[bytes | None]]]]:
         """What to lay out, in groups whose folders are there, each with the making of its files."""
         from zoostore.store.extracting import extract
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from zoostore.files.helping import several_at_a_time
-from zoostore.files.listed import ROW, Listed, list_as_bytes
+from zoostore.files.listed import ROW_BYTES, Listed, list_as_bytes
 from zoostore.files.scan import Folder, Found, by_name, scan
 from zoostore.groups import batched
 from zoostore.ops.tracking import Paths, Tracking
@@ -56,7 +56,7 @@ class Unchanged(Set[str]):
 
     def _without_unchanged(self, root: Path, listed: Listed) -> Folder:
         prefix, names, rows, others = listed
-        offset_of, data, size = self._offsets.get, self._data, ROW.size
+        offset_of, data, size = self._offsets.get, self._data, ROW_BYTES
         children = others.copy()
         for name, at in zip(names, range(0, len(rows), size), strict=True):
             recorded = offset_of(prefix + name, -1)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from zoostore.digest import Oid
 from zoostore.files.helping import several_at_a_time
@@ -26,6 +26,22 @@ _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 19
 _WORTH_A_WORKER = 4000
 """So many small files take longer to read than a worker takes to start."""
+
+
+class _Group(NamedTuple):
+    """Small files that are read together, and their sizes."""
+
+    items: list[Found]
+    sizes: list[int]
+
+    def wanted(self) -> list[Wanted]:
+        return [
+            (item.path, size, bytes(item.stamp))
+            for item, size in zip(self.items, self.sizes, strict=True)
+        ]
+
+
+_Taken: TypeAlias = tuple[_Group, list[Oid]]
 
 
 def take_in(
@@ -55,8 +71,8 @@ class Taking:
         self._large: list[Found] = []
         self._small: deque[Found] = deque()
         self._apart: Apart | None = None
-        self._read_apart: deque[list[Found]] = deque()
-        self._taken: list[tuple[list[Found], list[Oid]]] = []
+        self._read_apart: deque[_Group] = deque()
+        self._taken: list[_Taken] = []
         self._seen_bytes = 0
         self._may_hire = True
 
@@ -85,28 +101,28 @@ class Taking:
         for item in drained(self._others):
             yield item, _not_a_file(item)
         self._progress.begin("adding", self._seen_bytes)
-        for some, oids in self._taken_small():
-            self._progress.advance(sum(item.stamp.size for item in some))
-            yield from zip(some, map(_file_entry, some, oids), strict=True)
+        for (items, sizes), oids in self._taken_small():
+            self._progress.advance(sum(sizes))
+            yield from zip(items, map(_file_entry, items, sizes, oids), strict=True)
         for item, oid in self._taken_large():
-            yield item, _file_entry(item, oid)
+            yield item, _file_entry(item, item.stamp.size, oid)
         self._progress.end()
 
-    def _taken_small(self) -> Iterator[tuple[list[Found], list[Oid]]]:
+    def _taken_small(self) -> Iterator[_Taken]:
         yield from drained(self._taken)
         while self._small:
             yield from self._handed_over()
             if self._small:
-                some = self._group()
-                objects = read_together(str(self._directory), _wanted(some))
+                group = self._group()
+                objects = read_together(str(self._directory), group.wanted())
                 self._batch.put_blobs(objects)
-                yield some, [oid for oid, _ in objects]
+                yield group, [oid for oid, _ in objects]
         while self._read_apart:
             yield self._back_from_worker()
         if self._apart is not None:
             self._apart.finish()
 
-    def _handed_over(self) -> Iterator[tuple[list[Found], list[Oid]]]:
+    def _handed_over(self) -> Iterator[_Taken]:
         """Give the worker more of the small files; what has come back from it."""
         if self._apart is None:
             if not self._may_hire or len(self._small) < _WORTH_A_WORKER:
@@ -120,22 +136,26 @@ class Taking:
         while self._apart.is_ready:
             yield self._back_from_worker()
         while self._apart.has_room and self._small:
-            some = self._group()
-            self._apart.read(_wanted(some))
-            self._read_apart.append(some)
+            group = self._group()
+            self._apart.read(group.wanted())
+            self._read_apart.append(group)
 
-    def _back_from_worker(self) -> tuple[list[Found], list[Oid]]:
+    def _back_from_worker(self) -> _Taken:
         assert self._apart is not None
-        some = self._read_apart.popleft()
-        return some, self._batch.put_apart(self._apart, [item.stamp.size for item in some])
+        group = self._read_apart.popleft()
+        return group, self._batch.put_apart(self._apart, group.sizes)
 
-    def _group(self) -> list[Found]:
-        some: list[Found] = []
-        size = 0
-        while self._small and len(some) < _GROUP_FILES and size < _GROUP_BYTES:
-            some.append(self._small.popleft())
-            size += some[-1].stamp.size
-        return some
+    def _group(self) -> _Group:
+        items: list[Found] = []
+        sizes: list[int] = []
+        total = 0
+        while self._small and len(items) < _GROUP_FILES and total < _GROUP_BYTES:
+            item = self._small.popleft()
+            size = item.stamp.size
+            items.append(item)
+            sizes.append(size)
+            total += size
+        return _Group(items, sizes)
 
     def _taken_large(self) -> Iterator[tuple[Found, Oid]]:
         """Take in files of which some are hashed by other threads, while others are copied."""
@@ -162,13 +182,9 @@ class Taking:
                 yield item, batch.add_file(path, item.stamp, self._progress.advance).oid
 
 
-def _wanted(files: Iterable[Found]) -> list[Wanted]:
-    return [(item.path, item.stamp.bare()) for item in files]
-
-
-def _file_entry(item: Found, oid: Oid) -> Entry:
+def _file_entry(item: Found, size: int, oid: Oid) -> Entry:
     assert item.kind is not None  # what has none was refused
-    return Entry(item.kind, item.stamp.size, oid)
+    return Entry(item.kind, size, oid)
 
 
 def _not_a_file(item: Found) -> Entry:

@@ -25,7 +25,12 @@ from zoostore.objects.tree import Entry, Kind
 
 _MAGIC = b"zentries1\n"
 _HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
-_RECORD = struct.Struct(f">BBQqQq{OID_BYTES}s")
+_BEGINNING = struct.Struct(">BBQ")
+_STAMP = slice(2, 34)
+"""Of a record: it holds the size, which is the entry's too."""
+
+_SIZE_BYTES = _BEGINNING.size - _STAMP.start
+_RECORD_BYTES = _STAMP.stop + OID_BYTES
 _TICK_TRIES = 100
 _TICK_SECONDS = 0.002
 
@@ -44,7 +49,7 @@ class Tracked(NamedTuple):
     stamp: Stamp
 
 
-NO_STAMP = Stamp(0, 0, 0)
+NO_STAMP = Stamp.made_of(0, 0, 0)
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -85,10 +90,11 @@ class Paths(Mapping[str, Tracked]):
         return path in self.offsets
 
     def __getitem__(self, path: str) -> Tracked:
-        row = _RECORD.unpack_from(self.data, self.offsets[path])
-        kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid = row
-        entry = Entry(_KINDS[kind], size, Oid(oid), self._targets.get(path, ""))
-        return Tracked(entry, bool(is_laid_out), Stamp(size, mtime_ns, inode, ctime_ns))
+        at = self.offsets[path]
+        row = self.data[at : at + _RECORD_BYTES]
+        kind, is_laid_out, size = _BEGINNING.unpack_from(row)
+        entry = Entry(_KINDS[kind], size, Oid(row[_STAMP.stop :]), self._targets.get(path, ""))
+        return Tracked(entry, bool(is_laid_out), Stamp(row[_STAMP]))
 
 
 class Tracking(NamedTuple):
@@ -122,13 +128,13 @@ class Records:
         self._targets: list[str] = []
         newest = 0
         for path, ((kind, size, oid, target), is_laid_out, stamp) in tracked:
-            _, mtime_ns, inode, ctime_ns = stamp
-            rows += _RECORD.pack(kind, is_laid_out, size, mtime_ns, inode, ctime_ns, oid)
+            rows += _BEGINNING.pack(kind, is_laid_out, size)
+            rows += stamp[_SIZE_BYTES:]
+            rows += oid
             paths.append(path)
             if kind is Kind.LINK:
                 self._targets.append(target)
-            if mtime_ns > newest or ctime_ns > newest:
-                newest = max(mtime_ns, ctime_ns)
+            newest = max(newest, stamp.newest_ns)
         self.newest_ns = newest
 
     def write(self, file: BinaryIO, snapshot: str) -> None:
@@ -208,12 +214,12 @@ def _decode(data: bytes, snapshot: Oid) -> Paths:
     if magic != _MAGIC or recorded != snapshot:
         raise ValueError("the record of a checkout's files is of another snapshot")
     start = _HEAD.size
-    names_at = start + count * _RECORD.size
+    names_at = start + count * _RECORD_BYTES
     texts = data[names_at:-OID_BYTES].decode("utf-8").split("\0")
     if count and _leads_away("/".join(texts[:count])):
         raise ValueError("the record of a checkout's files names what is not in it")
-    offsets = dict(zip(texts, range(start, names_at, _RECORD.size), strict=False))
-    kinds = data[start : names_at : _RECORD.size]
+    offsets = dict(zip(texts, range(start, names_at, _RECORD_BYTES), strict=False))
+    kinds = data[start:names_at:_RECORD_BYTES]
     if not _KINDS.keys() >= set(kinds) or len(offsets) != count:
         raise ValueError("the record of a checkout's files holds what nobody lays out")
     link = int(Kind.LINK)  # an enumeration takes ten times as long to compare

@@ -17,7 +17,7 @@ from zoostore.digest import OID_BYTES, Oid
 from zoostore.files.reading import Wanted, read_together
 from zoostore.files.staging import make_durable
 from zoostore.files.steady import create_steadily
-from zoostore.store.packs import PackWriter, Rows
+from zoostore.store.packs import PackReader, PackWriter, Rows
 from zoostore.store.records import ObjectKind
 from zoostore.worker import Worker, hire
 
@@ -86,10 +86,10 @@ class Apart:
 
     def finished(self) -> Iterator[tuple[Path, Oid, Rows]]:
         """The pack, where something is in it: where it stands, its name and its rows."""
-        pack = self._worker.result()
-        if pack:
-            name, joined = pack
-            yield self._path, name, Rows(joined)
+        name = self._worker.result()
+        if name is not None:
+            with PackReader(self._path) as pack:
+                yield self._path, name, pack.rows()
 
     def close(self) -> None:
         """End it. What it has packed stays where it is."""
@@ -111,6 +111,6 @@ def _pack(root: str, path: str, orders: Iterator[_Order]) -> Iterator[object]:
             elif len(writer) == 0:
                 yield None
             else:
-                name, rows = writer.finish()
+                name, _ = writer.finish()
                 make_durable(file)
-                yield name, rows.joined
+                yield name

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoostore.digest import hash_bytes
-from zoostore.files.stamp import BareStamp, bare_stamp
+from zoostore.files.stamp import packed_stamp
 from zoostore.files.writing import write_new
 from zoostore.store.packs import PackReader
 
@@ -23,18 +23,18 @@ Extraction: TypeAlias = tuple[Place, bytes, str, int]
 """A file to be made where nothing stands: of what, its oid, the path, and its permissions."""
 
 
-def extract(extractions: Sequence[Extraction]) -> list[BareStamp | None]:
+def extract(extractions: Sequence[Extraction]) -> list[bytes | None]:
     """Make files, in rising order of their places; the stamp of each.
 
     None stands for one that was not made, for its pack is gone, or holds other bytes.
     """
-    made: list[BareStamp | None] = []
+    made: list[bytes | None] = []
     for path, some in itertools.groupby(extractions, lambda each: each[0][0]):
         made += _from_pack(Path(path), list(some))
     return made
 
 
-def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[BareStamp | None]:
+def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[bytes | None]:
     try:
         pack = PackReader(path)
     except FileNotFoundError:  # gc has just packed anew what was in it
@@ -46,4 +46,4 @@ def _from_pack(path: Path, extractions: Sequence[Extraction]) -> Iterator[BareSt
             if hash_bytes(data) != oid:
                 yield None
                 continue
-            yield bare_stamp(write_new(target, data, permissions))
+            yield packed_stamp(write_new(target, data, permissions))

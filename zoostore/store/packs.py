@@ -265,6 +265,11 @@ class PackReader:
         table = self._footer()
         return decode_raw_table(table, self.read(table.offset, table.length))
 
+    def rows(self) -> Rows:
+        """The same, not looked at, of a pack that was just written. Raises what `table` raises."""
+        table = self._footer()
+        return Rows(self.read(table.offset, table.length))
+
     def _footer(self) -> Table:
         size = self.status().st_size
         return decode_footer(self.read(max(size - FOOTER.size, 0), FOOTER.size), size)
