@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from zoostore.digest import OID_BYTES, Oid
 from zoostore.files.reading import Wanted, read_together
@@ -81,7 +81,7 @@ class Apart:
         self._worker.begin(bytes(which))
 
     def finish(self) -> None:
-        """Have it make its pack durable, once all that it was given has been asked for."""
+        """Have it make its pack durable: its last order, once all of its oids were asked for."""
         self._worker.begin(None)
 
     def finished(self) -> Iterator[tuple[Path, Oid, Rows]]:
@@ -108,9 +108,14 @@ def _pack(root: str, path: str, orders: Iterator[_Order]) -> Iterator[object]:
                 yield b"".join(oid for oid, _ in contents)
             elif order is not None:
                 writer.add_all(ObjectKind.BLOB, itertools.compress(held.popleft(), order))
-            elif len(writer) == 0:
-                yield None
             else:
-                name, _ = writer.finish()
-                make_durable(file)
-                yield name
+                yield _finished(writer, file)
+                return
+
+
+def _finished(writer: PackWriter, file: BinaryIO) -> Oid | None:
+    if len(writer) == 0:
+        return None
+    name, _ = writer.finish()
+    make_durable(file)
+    return name

@@ -105,7 +105,7 @@ class Batch:
         self._arrivals = _Arrivals({}, [], set())
         self._pack: _PackInProgress | None = None
         self._apart: Apart | None = None
-        self._packed: set[Oid] = set()
+        self._packed: set[Oid] = set()  # what is in its pack, or in the worker's
         self.new_objects = 0
         self.new_bytes = 0
 
@@ -176,12 +176,13 @@ class Batch:
     def pack_apart(self, root: Path) -> "Apart | None":
         """A worker that reads small files below a folder, for this batch; it ends with it.
 
-        None where there can be none.
+        None where there can be none, or there is one.
         """
         from zoostore.store.apart import Apart
 
-        if self._apart is None:
-            self._apart = Apart.begin(root, self.staging.new_path())
+        if self._apart is not None:
+            return None
+        self._apart = Apart.begin(root, self.staging.new_path())
         return self._apart
 
     def put_apart(self, apart: "Apart", sizes: Sequence[int]) -> list[Oid]:
