@@ -7,7 +7,6 @@ system that folds case or normalises Unicode.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from zoostore.errors import UnsafePath
@@ -38,6 +37,9 @@ def folded(name: str) -> str:
     """
     if name.isascii():
         return name.lower()
+    # Imported here: most names are plain ASCII.
+    import unicodedata
+
     decomposed = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFD", decomposed.casefold())
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
+from zoostore.groups import batched
 from zoostore.objects.listing import Listing, build
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
@@ -13,6 +14,8 @@ from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import ObjectKind, RefChange
 from zoostore.stubs import parse_stub
+
+_TREES_TOGETHER = 64
 
 
 class Note(NamedTuple):
@@ -66,8 +69,8 @@ def ref_to_write(store: ObjectStore, text: str) -> str:
 def put_trees(batch: Batch, listing: Listing) -> Oid:
     """Take the trees of a listing into a batch; the root's oid. Raises what `build` raises."""
     root, trees = build(listing)
-    for oid in list(trees):  # those that were put are let go of
-        batch.put(oid, ObjectKind.TREE, trees.pop(oid))
+    for some in batched(list(trees), _TREES_TOGETHER):  # those that were put are let go of
+        batch.put_all(ObjectKind.TREE, [(oid, trees.pop(oid)) for oid in some])
     return root
 
 

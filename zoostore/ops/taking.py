@@ -17,6 +17,7 @@ from zoostore.objects.listing import EMPTY_DIRECTORY
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
+from zoostore.store.records import ObjectKind
 
 if TYPE_CHECKING:
     from zoostore.store.apart import Apart
@@ -115,7 +116,7 @@ class Taking:
             if self._small:
                 group = self._group()
                 objects = read_together(str(self._directory), group.wanted())
-                self._batch.put_blobs(objects)
+                self._batch.put_all(ObjectKind.BLOB, objects)
                 yield group, [oid for oid, _ in objects]
         while self._read_apart:
             yield self._back_from_worker()

@@ -167,11 +167,11 @@ class Batch:
         advance(added.size)
         return added
 
-    def put_blobs(self, objects: Iterable[tuple[Oid, bytes]]) -> None:
-        """Take in small blobs whose oids were computed from these bytes."""
+    def put_all(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
+        """Take in small objects of one kind whose oids were computed from these bytes."""
         contents = dict(objects)
-        new = self._new_blobs({oid: len(data) for oid, data in contents.items()})
-        self._pack_up(ObjectKind.BLOB, [each for each in contents.items() if each[0] in new])
+        new = self._new_among({oid: len(data) for oid, data in contents.items()})
+        self._pack_up(kind, [each for each in contents.items() if each[0] in new])
 
     def pack_apart(self, root: Path) -> "Apart | None":
         """A worker that reads small files below a folder, for this batch; it ends with it.
@@ -194,7 +194,7 @@ class Batch:
         Raises: what `read_together` raises.
         """
         oids = apart.oids()
-        new = self._new_blobs(dict(zip(oids, sizes, strict=True)))
+        new = self._new_among(dict(zip(oids, sizes, strict=True)))
         keep = []
         for oid in oids:
             keep.append(oid in new)
@@ -202,8 +202,8 @@ class Batch:
         apart.keep(keep)
         return oids
 
-    def _new_blobs(self, sizes: Mapping[Oid, int]) -> set[Oid]:
-        """Which of some small blobs are to be packed. They count as on their way from now on."""
+    def _new_among(self, sizes: Mapping[Oid, int]) -> set[Oid]:
+        """Which of some small objects are to be packed. They count as on their way from now on."""
         unknown = sizes.keys() - self._packed - self._staged.keys() - self._arrivals.loose.keys()
         # Small objects are in packs: to look for a file of each would take as long as to store it.
         here = self._store.those_here(unknown, unindexed=False)

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoostore.cli.progress.work import Work
-
 if TYPE_CHECKING:
-    from zoostore.cli.progress.work import Part, Seen
+    from zoostore.cli.progress.work import Part, Seen, Work
 
 
 class Spent(NamedTuple):
@@ -73,6 +71,9 @@ class Watch:
         self._spent: dict[str, Spent] = {}
 
     def begin(self, what: str, total_bytes: int) -> None:
+        # Imported here: most commands find so little to do that nobody is told of it.
+        from zoostore.cli.progress.work import Work
+
         self.end()
         with self._lock:
             now = self._clock()
