@@ -148,13 +148,15 @@ def test_a_link_brings_along_what_it_leads_to() -> None:
 @given(st.lists(NAMES, min_size=1, max_size=3), NAMES)
 def test_an_exact_glob_fits_one_path(parts: list[str], other: str) -> None:
     path = "/".join(parts)
-    if any(part in (".", "..") for part in [*parts, other]):
+    if any(part in (".", "..") for part in parts):
         return
     fits = selector([exact(path)], [])
 
     assert fits(path, Kind.FILE)
     assert not fits(f"x{path}", Kind.FILE)
     assert fits(other, Kind.FILE) == (other == path)
+    if other in (".", ".."):  # no path of a snapshot holds one: it would be a longer way to `path`
+        return
     assert fits(f"{other}/{path}", Kind.FILE) == f"{other}/{path}".startswith(f"{path}/")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -43,3 +44,9 @@ def drained(items: list[T]) -> Iterator[T]:
     items.reverse()
     while items:
         yield items.pop()
+
+
+def taken_from(queue: deque[T]) -> Iterator[T]:
+    """The same of a queue, to which more may be added meanwhile."""
+    while queue:
+        yield queue.popleft()

@@ -136,6 +136,26 @@ def test_a_file_that_changes_meanwhile_is_refused(
     _nothing_is_left(helped)
 
 
+def test_a_file_that_changes_after_all_were_found_is_refused(
+    helped: Store, begun: list[object], lay: LayOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever of the two reads it."""
+    source = lay("source", FILES)
+    entries = taking.Taking.entries
+    late = source / "d149" / "f3"
+
+    def change(taking: taking.Taking) -> object:
+        late.write_bytes(b"something else")
+        return entries(taking)
+
+    monkeypatch.setattr(taking.Taking, "entries", change)
+    with pytest.raises(FileChanged, match="d149/f3 changed") as caught:
+        helped.add(source, STUB)
+    assert caught.value.facts == {"path": str(late)}
+    assert begun
+    _nothing_is_left(helped)
+
+
 def test_what_no_snapshot_can_hold_is_refused_though_others_were_read(
     helped: Store, begun: list[object], lay: LayOut
 ) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.files.scan import children_of
-from zoostore.files.stamp import packed_stamp
+from zoostore.files.stamp import STAMP_BYTES, packed_stamp
 from zoostore.objects.tree import Kind
 
-ROW_BYTES = 34
+ROW_BYTES = 2 + STAMP_BYTES
 """A regular file: its kind, a 1, and its stamp, as a record of it begins."""
 
 _EXECUTABLE, _FILE = bytes([Kind.EXECUTABLE, True]), bytes([Kind.FILE, True])

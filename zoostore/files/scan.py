@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from zoostore.errors import SpecialFile, UnreadableFile, UnsafeName, UnsafePath
-from zoostore.files.stamp import Stamp, packed_stamp
+from zoostore.files.stamp import Stamp
 from zoostore.objects.paths import (
     CHECKOUT_FOLDER,
     check_link,
@@ -51,8 +51,7 @@ class Found(NamedTuple):
     @property
     def is_file(self) -> bool:
         """Whether it is a regular file, executable or not."""
-        # An enumeration's own properties take five times as long.
-        return self.kind is Kind.FILE or self.kind is Kind.EXECUTABLE
+        return self.kind is not None and self.kind.is_file
 
     @property
     def lasting_stamp(self) -> Stamp:
@@ -62,8 +61,7 @@ class Found(NamedTuple):
 
 def found_at(path: str, status: os.stat_result, target: str = "") -> Found:
     """What a status says of a path."""
-    stamp = Stamp(packed_stamp(status))
-    return Found(path, _kind_of(status.st_mode), stamp, status.st_nlink > 1, target)
+    return Found(path, _kind_of(status.st_mode), Stamp.of(status), status.st_nlink > 1, target)
 
 
 class Folder(NamedTuple):

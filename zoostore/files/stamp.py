@@ -5,6 +5,8 @@ import struct
 from typing import Self
 
 _PACKED = struct.Struct(">QqQq")
+STAMP_BYTES = _PACKED.size
+
 _SIZE = struct.Struct(">Q")
 _TIMES = struct.Struct(">8xq8xq")
 

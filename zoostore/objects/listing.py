@@ -150,7 +150,7 @@ def build(listing: Listing) -> Built:
         above, name = path[:begin], path[begin:]
         directory = folders.get(above)
         if directory is None:
-            directory = folders[above] = _folder_at(root, above[:-1])
+            directory = folders[above] = _folder_of(root, path)
         if name in directory and entry != EMPTY_DIRECTORY:
             raise MalformedObject(f"{path!r} is both a file and a directory.")
         directory.setdefault(name, {} if entry == EMPTY_DIRECTORY else entry)
@@ -158,13 +158,13 @@ def build(listing: Listing) -> Built:
     return Built(_build_folder(root, trees), trees)
 
 
-def _folder_at(root: dict[str, object], path: str) -> dict[str, object]:
-    """The folder at a path; it and those above it are made where they are not there."""
+def _folder_of(root: dict[str, object], path: str) -> dict[str, object]:
+    """The folder that a path stands in; it and those above it are made where they are not there."""
     directory = root
-    for name in path.split("/"):
+    for name in path.split("/")[:-1]:
         child = directory.setdefault(name, {})
         if not isinstance(child, dict):
-            raise MalformedObject(f"{path!r} is in something that is no directory, or is none.")
+            raise MalformedObject(f"{path!r} stands below something that is no directory.")
         directory = child
     return directory
 

@@ -45,7 +45,8 @@ class Kind(IntEnum):
 
     @property
     def is_file(self) -> bool:
-        return self <= Kind.EXECUTABLE
+        # Not by order, which takes an enumeration five times as long.
+        return self is Kind.FILE or self is Kind.EXECUTABLE
 
 
 _FILE_KINDS = {int(kind): kind for kind in (Kind.FILE, Kind.EXECUTABLE)}

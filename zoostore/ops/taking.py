@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -12,7 +13,7 @@ from zoostore.digest import Oid
 from zoostore.files.helping import several_at_a_time
 from zoostore.files.reading import Wanted, hash_file, read_together
 from zoostore.files.scan import Found
-from zoostore.groups import drained
+from zoostore.groups import drained, grouped, taken_from
 from zoostore.objects.listing import EMPTY_DIRECTORY
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.progress import Progress
@@ -27,6 +28,9 @@ _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 19
 _WORTH_A_WORKER = 4000
 """So many small files take longer to read than a worker takes to start."""
+
+
+_size = operator.attrgetter("stamp.size")
 
 
 class _Group(NamedTuple):
@@ -147,16 +151,9 @@ class Taking:
         return group, self._batch.put_apart(self._apart, group.sizes)
 
     def _group(self) -> _Group:
-        items: list[Found] = []
-        sizes: list[int] = []
-        total = 0
-        while self._small and len(items) < _GROUP_FILES and total < _GROUP_BYTES:
-            item = self._small.popleft()
-            size = item.stamp.size
-            items.append(item)
-            sizes.append(size)
-            total += size
-        return _Group(items, sizes)
+        waiting = taken_from(self._small)
+        items = next(grouped(waiting, _size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES))
+        return _Group(items, list(map(_size, items)))
 
     def _taken_large(self) -> Iterator[tuple[Found, Oid]]:
         """Take in files of which some are hashed by other threads, while others are copied."""

@@ -20,13 +20,13 @@ from typing import BinaryIO, NamedTuple
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.files.sharing import share
 from zoostore.files.staging import Staging
-from zoostore.files.stamp import Stamp
+from zoostore.files.stamp import STAMP_BYTES, Stamp
 from zoostore.objects.tree import Entry, Kind
 
 _MAGIC = b"zentries1\n"
 _HEAD = struct.Struct(f">{len(_MAGIC)}s{OID_BYTES}sI")
 _BEGINNING = struct.Struct(">BBQ")
-_STAMP = slice(2, 34)
+_STAMP = slice(2, 2 + STAMP_BYTES)
 """Of a record: it holds the size, which is the entry's too."""
 
 _SIZE_BYTES = _BEGINNING.size - _STAMP.start

@@ -80,7 +80,7 @@ class PackWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._out = HashingWriter(file, expect_size=0)
-        # As they will stand in the table, by the first byte of their oids, to be sorted bit by bit.
+        # As they will stand in the table, by the first byte of their oids: each is sorted alone.
         self._rows = [bytearray() for _ in range(256)]
         self._count = 0
         self._out.write(MAGIC)
@@ -131,21 +131,21 @@ class Rows:
     """The rows of a table, each made when it is asked for: there may be very many.
 
     Args:
-        joined: the table, as it was written here.
+        table: that was written here.
     """
 
-    def __init__(self, joined: bytes | bytearray) -> None:
-        self.joined = joined
+    def __init__(self, table: bytes | bytearray) -> None:
+        self._table = table
 
     def __len__(self) -> int:
-        return len(self.joined) // ROW.size
+        return len(self._table) // ROW.size
 
     def __iter__(self) -> Iterator[Packed]:
         return map(_as_packed, self.raw())
 
     def raw(self) -> Iterator[PackedRow]:
         """The same as bare tuples, for who needs no more of very many."""
-        return ROW.iter_unpack(self.joined)
+        return ROW.iter_unpack(self._table)
 
 
 def _as_packed(raw: PackedRow) -> Packed:
