@@ -561,6 +561,17 @@ def test_a_name_that_moved_on_after_it_was_lost_keeps_what_it_has(
     assert added.verify().is_clean
 
 
+@pytest.mark.parametrize("target", ["nowhere", "/nowhere/at/all", "objects/ab/cd"])
+def test_a_link_of_the_users_own_is_no_damage(added: Store, tmp_path: Path, target: str) -> None:
+    file = added.checkout(STUB, tmp_path / "work", link="hardlink").directory / "big.bin"
+    file.unlink()
+    file.symlink_to(target)
+
+    assert added.verify().is_clean
+    assert added.repair().is_done
+    assert os.readlink(file) == target
+
+
 def test_an_empty_reflog_is_no_damage(store: Store, lay: LayOut) -> None:
     store._writable()
     (store.path / "reflog").write_bytes(b"")

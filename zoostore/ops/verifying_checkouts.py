@@ -13,7 +13,7 @@ from zoostore.ops.findings import Report
 from zoostore.ops.known_checkouts import is_of, known_checkouts
 from zoostore.ops.tracking import Tracked
 from zoostore.ops.working import WorkingDirectory
-from zoostore.store.layout import Layout
+from zoostore.store.layout import Layout, is_object_path
 from zoostore.store.objectstore import ObjectStore
 
 Inode = tuple[int, int]
@@ -114,6 +114,8 @@ def _verify_link(store: ObjectStore, file: Path, tracked: Tracked, report: Repor
     """A link that stands for an object must lead to it; another is the user's own."""
     what, oid = str(tracked.entry.oid), tracked.entry.oid
     target = os.readlink(file)
+    if not is_object_path(target):
+        return
     is_right = os.path.abspath(target) == os.path.abspath(store.layout.loose(oid))
     if is_right and (what in report.damaged or what in report.missing):
         report.files.setdefault(what, []).append(str(file))

@@ -7,20 +7,29 @@ import errno
 import os
 from pathlib import Path
 
-from zoostore.digest import Oid
+from zoostore.digest import OID_BYTES, Oid
 from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, replace_durably
 
 FORMAT = 1
 _FORMAT_LINE = "zoostore {}\n"
-_FOLDERS = ("objects", "packs", "index", "checkouts", "tmp", "quarantine")
+_OBJECTS = "objects"
+_FOLDERS = (_OBJECTS, "packs", "index", "checkouts", "tmp", "quarantine")
+_HEX = frozenset("0123456789abcdef")
 _NAMES = frozenset(["format", "config.toml", "reflog", *_FOLDERS])
 
 
 def is_store(path: Path) -> bool:
     """Whether there is a store at a path, of whatever format, as far as can be seen."""
     return os.path.isfile(Layout(path).format)
+
+
+def is_object_path(path: str) -> bool:
+    """Whether a path is that of a loose object, of this store or of another."""
+    folder, first, rest = ("", "", "", *Path(path).parts)[-3:]
+    is_oid = len(first) == 2 and len(rest) == 2 * OID_BYTES - 2 and _HEX.issuperset(first + rest)
+    return os.path.isabs(path) and folder == _OBJECTS and is_oid
 
 
 class Layout:
@@ -35,7 +44,7 @@ class Layout:
         self.root = root
         self.format = root / "format"
         self.config = root / "config.toml"
-        self.objects = root / "objects"
+        self.objects = root / _OBJECTS
         self._objects = os.fspath(self.objects)
         self.packs = root / "packs"
         self.reflog = root / "reflog"
