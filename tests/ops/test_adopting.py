@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,9 +169,9 @@ def test_on_another_file_system_files_are_copied(
     found = dict(model.files)
     for path, file in found.items():
         place = Path(shutil.copy2(file.place, elsewhere))
-        found[path] = replace(file, place=place, stamp=type(file.stamp).of(place.stat()))
+        found[path] = file._replace(place=place, stamp=type(file.stamp).of(place.stat()))
 
-    done = take(cache_of(replace(model, files=found)))
+    done = take(cache_of(model._replace(files=found)))
 
     assert done.linked == {"reflink": 0, "hardlink": 0, "copy": 2}
     assert done.saved_bytes == 0
@@ -213,7 +212,7 @@ def test_adopting_twice_does_nothing(
     second = take(cache)
 
     assert inventory(store) == before
-    assert [replace(model, is_new=False) for model in first.models] == list(second.models)
+    assert [model._replace(is_new=False) for model in first.models] == list(second.models)
     assert (second.reused_files, second.reused_bytes) == (3, first.size)
     assert not any(second.linked.values())
 
@@ -445,7 +444,7 @@ def test_what_was_taken_before_it_was_cut_off_is_reused(
 ) -> None:
     models = cache_of(model_of(FILES), model_of({"w": WEIGHTS[1:]}, stub="hf:other"))
     with monkeypatch.context() as patched:
-        patched.setattr("zoostore.ops.adopt.record_state", interrupt)
+        patched.setattr("zoostore.ops.from_upstream.record_state", interrupt)
         with pytest.raises(KeyboardInterrupt):
             take(models)
     assert store.snapshots() == []

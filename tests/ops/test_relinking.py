@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -216,9 +215,9 @@ def test_a_file_on_another_file_system_is_left_as_it_is(
     model = copied.models[0]
     place = Path(shutil.copy2(places(copied)["a"], elsewhere))
     stamp = model.files["a"].stamp.of(place.stat())
-    file = replace(model.files["a"], place=place, stamp=stamp)
+    file = model.files["a"]._replace(place=place, stamp=stamp)
 
-    done = relink(cache_of(replace(model, files={"a": file})))
+    done = relink(cache_of(model._replace(files={"a": file})))
 
     assert (done.relinked_files, list(done.passed_over)) == (0, [str(place)])
     assert place.read_bytes() == WEIGHTS
@@ -300,8 +299,8 @@ def refreshed(cache: Cache) -> Cache:
     models = []
     for model in cache.models:
         files = {
-            path: replace(file, stamp=file.stamp.of(os.lstat(file.place)))
+            path: file._replace(stamp=file.stamp.of(os.lstat(file.place)))
             for path, file in model.files.items()
         }
         models.append(CachedModel(model.stub, model.revision, files))
-    return replace(cache, models=tuple(models))
+    return cache._replace(models=tuple(models))

@@ -1,10 +1,9 @@
 """What a folder of another tool is found to hold. Nothing of it is trusted, or changed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from zoostore.digest import Digest
 from zoostore.files.stamp import Stamp
@@ -13,8 +12,7 @@ FOLDER = "folder"
 """The kind of a folder that is no tool's cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedFile:
+class CachedFile(NamedTuple):
     """A file of a model, as it was found.
 
     Attributes:
@@ -35,8 +33,7 @@ class CachedFile:
         return self.stamp.size
 
 
-@dataclass(frozen=True, slots=True)
-class CachedModel:
+class CachedModel(NamedTuple):
     """A state of a model that a cache has.
 
     Attributes:
@@ -56,8 +53,7 @@ class CachedModel:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """A folder that was read as what it is.
 
     Attributes:
@@ -70,4 +66,4 @@ class Cache:
     kind: str
     root: Path
     models: tuple[CachedModel, ...]
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = MappingProxyType({})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 from zoostore.caches.base import CachedFile
@@ -78,7 +77,7 @@ def as_listed(file: CachedFile, listed: Listed) -> CachedFile:
             raise CannotAdd(
                 f"It is a link to {digest}, and the commit has {listed.digest}.", path=listed.path
             )
-    return replace(file, digests=tuple(dict.fromkeys((*file.digests, listed.digest))))
+    return file._replace(digests=tuple(dict.fromkeys((*file.digests, listed.digest))))
 
 
 def _digests_of(etag: str) -> tuple[Digest, ...]:

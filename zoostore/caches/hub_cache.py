@@ -11,7 +11,6 @@ import stat
 from pathlib import Path
 
 from zoostore.caches.base import Cache, CachedModel
-from zoostore.caches.hub_repository import HubRepository
 from zoostore.errors import InvalidStub
 from zoostore.stubs import parse_stub
 
@@ -75,6 +74,9 @@ def _read(folder: Path, within: tuple[Path, ...], problems: dict[str, str]) -> l
     elif stub is None:
         problems[str(folder)] = "It is neither a model nor a dataset that a stub can name."
     else:
+        # Imported here: every folder is asked whether it is such a cache, and few are.
+        from zoostore.caches.hub_repository import HubRepository
+
         return HubRepository(folder, stub, within, problems).models()
     return []
 

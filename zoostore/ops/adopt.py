@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
 from zoostore.digest import Oid
@@ -16,25 +16,26 @@ from zoostore.files.readers import Readers, threads_for
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.fetching import kept_on_errors
-from zoostore.ops.from_upstream import keep_tag, record_state
 from zoostore.ops.history import LEFT_OUT, Found, ever_named, is_in_part
+from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import commit_state, ref_change
 from zoostore.ops.recording import Note, put_trees, record
-from zoostore.ops.relink import relink
 from zoostore.progress import Progress
-from zoostore.sources.base import Upstream
 from zoostore.store.adopting import Read, adopt_file, read_file
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefRecord
 
+if TYPE_CHECKING:
+    from zoostore.files.stamp import Stamp
+    from zoostore.ops.relink import Relinked
+    from zoostore.sources.base import Upstream
+
 PUBLISH_BYTES = 1 << 30
 """What was taken in is published after so many bytes: a process that is killed loses no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptedModel:
+class AdoptedModel(NamedTuple):
     """A state of a model, as it was adopted.
 
     Attributes:
@@ -54,8 +55,7 @@ class AdoptedModel:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(NamedTuple):
     """What adopting a cache came to.
 
     Attributes:
@@ -108,7 +108,7 @@ def adopt(
         stack.callback(progress.end)
         models = tuple(work.adopt_model(model, now) for model in cache.models)
     taken = {place: (entry.oid, work.stamps[place]) for place, entry in work.taken.items()}
-    relinked = relink(store, taken, progress) if replace_by_links else None
+    relinked = _relink(store, taken, progress) if replace_by_links else None
     size = sum(entry.size for entry in work.taken.values())
     return Adopted(
         cache.kind,
@@ -125,6 +125,14 @@ def adopt(
         dict(work.damaged),
         {**cache.problems, **(relinked.passed_over if relinked else {})},
     )
+
+
+def _relink(
+    store: ObjectStore, taken: Mapping[Path, tuple[Oid, Stamp]], progress: Progress
+) -> Relinked:
+    from zoostore.ops.relink import relink  # imported here: few ask for it
+
+    return relink(store, taken, progress)
 
 
 class _Work:
@@ -256,6 +264,10 @@ class _Work:
     ) -> Found:
         if self._cache.kind == FOLDER and not model.revision and model.stub.startswith("zoo:"):
             return self._add(batch, model.stub, listing, now)
+        # Imported here: a folder of the user's own has no upstream.
+        from zoostore.ops.from_upstream import keep_tag, record_state
+        from zoostore.sources.base import Upstream
+
         source = f"{self._cache.kind} cache"
         state = Upstream(model.stub, source, model.revision, now, ())
         current = self._store.names.ref(model.stub)

@@ -9,9 +9,10 @@ from zoostore.errors import MissingObject, NeededNetwork, TransferFailed
 from zoostore.objects.listing import Listing
 from zoostore.ops.asking import Sources
 from zoostore.ops.copies import take_copies
-from zoostore.ops.fetching import StartDownloads, fetch_objects, kept_on_errors
+from zoostore.ops.fetching import StartDownloads, fetch_objects
 from zoostore.ops.fetching_again import came_from_address, fetch_again
 from zoostore.ops.history import Found
+from zoostore.ops.keeping import kept_on_errors
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore

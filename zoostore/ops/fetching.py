@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from zoostore.digest import BLAKE3, Digest, Oid
 from zoostore.errors import MissingObject, TransferFailed, ZooError
+from zoostore.ops.keeping import kept_on_errors
 from zoostore.progress import Progress
 from zoostore.sources.base import Zoo
 from zoostore.store.batch import Batch
@@ -23,17 +23,6 @@ _PUBLISH_BYTES = 64 << 20
 """What came is published after so many bytes: a process that is killed loses no more."""
 
 StartDownloads: TypeAlias = Callable[[], "Downloads"]
-
-
-@contextlib.contextmanager
-def kept_on_errors(batch: Batch) -> Iterator[None]:
-    """Publish what came in so far if the rest fails; the error goes on its way."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError, ZooError):  # the error that is on its way says more
-            batch.publish()
-        raise
 
 
 def receive_downloads(

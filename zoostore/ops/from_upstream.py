@@ -15,8 +15,9 @@ from zoostore.files.globs import Selector
 from zoostore.objects.listing import EMPTY_TREE, Listing, build, flatten, totals
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.fetching import StartDownloads, kept_on_errors, receive_downloads
+from zoostore.ops.fetching import StartDownloads, receive_downloads
 from zoostore.ops.history import LEFT_OUT, Found, history, is_in_part
+from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress

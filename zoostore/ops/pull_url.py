@@ -10,7 +10,7 @@ from zoostore.errors import Diverged, NeededNetwork
 from zoostore.objects.listing import Listing, flatten, totals
 from zoostore.objects.tree import Kind
 from zoostore.ops.bringing import missing_blobs
-from zoostore.ops.fetching import StartDownloads, kept_on_errors
+from zoostore.ops.fetching import StartDownloads
 from zoostore.ops.from_archive import take_archive
 from zoostore.ops.from_upstream import (
     UpstreamPlan,
@@ -19,6 +19,7 @@ from zoostore.ops.from_upstream import (
     record_state,
 )
 from zoostore.ops.history import Found
+from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import Pulled, commit_state, pulled, ref_change
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream, UpstreamFile
