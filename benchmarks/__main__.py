@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import growth, reporting
-from benchmarks.contests import Fact
+from benchmarks.contests import COLD, WARM, Fact
 from benchmarks.machine import facts
 from benchmarks.measuring import can_drop_caches
 from benchmarks.plotting import NoMatplotlib, draw, draw_growth, require_matplotlib
@@ -21,7 +21,7 @@ from benchmarks.reporting import FactDoc, ReportDoc, RowDoc
 from benchmarks.suite import WORKLOADS, Options, found_tools, held
 
 _VERBS = ("run", "growth", "draw")
-_TERMINATED = 128 + signal.SIGTERM
+_CACHES = (WARM, COLD)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +60,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="*", metavar="NAME", help="how their names begin (default: all)"
     )
-    parser.add_argument("--warm", action="store_true", help="do not empty the kernel's caches")
+    parser.add_argument(
+        "--caches", nargs="+", choices=_CACHES, default=_CACHES, help="the kernel's (default: both)"
+    )
     parser.add_argument("--directory", type=Path, help="on the file system to be measured")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="SVG, or what the suffix says")
@@ -78,17 +80,18 @@ def _scratch(directory: Path | None) -> Iterator[Path]:
 
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
-    cold = can_drop_caches() and not given.warm
-    options = Options(given.scale, given.rounds, given.only, given.rows, given.peers, folder, cold)
+    caches = [each for each in given.caches if each == WARM or can_drop_caches()]
+    options = Options(
+        given.scale, given.rounds, given.only, given.rows, given.peers, folder, caches
+    )
     tools = found_tools(options.peers)
     for tool in tools:
         print(f"{tool.name}: {tool.absent or tool.version}")
-    caches = "warm and cold" if cold else "warm only"
     head = {
         "scale": given.scale,
         "rounds": given.rounds,
         "machine": facts(folder),
-        "caches": caches,
+        "caches": " and ".join(caches),
     }
     rows: list[RowDoc] = []
     found: list[FactDoc] = []
@@ -96,7 +99,7 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
         if isinstance(outcome, Fact):
             found.append(reporting.fact_of(outcome))
         else:
-            rows.append(reporting.row_of(outcome))
+            rows.append(reporting.row_of(outcome, folder))
             _print_lines(["", *reporting.row_lines(rows[-1])])
         _write(given, reporting.report(head, tools, rows, found))
     document = reporting.report(head, tools, rows, found)
@@ -154,5 +157,6 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # leaves no 40 GB behind
+    for ending in (signal.SIGINT, signal.SIGTERM):  # neither leaves 40 GB behind
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     sys.exit(main(sys.argv[1:]))

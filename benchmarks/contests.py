@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from benchmarks.measuring import CommandFailed, Run, Step, measure
 from benchmarks.reserve import Reserve
 
+WARM, COLD = "warm", "cold"
+"""How the kernel's caches are when a command begins: with all that it reads, or empty."""
+
 Steps = Callable[[int], Step]
 """The step of a round."""
 
@@ -114,7 +117,7 @@ def hold(contest: Contest, rounds: int, reserve: Reserve, *, cold: bool = False)
         for name, done in runs.items()
         if name not in failed
     }
-    return Outcome(contest, "cold" if cold else "warm", measured, failed)
+    return Outcome(contest, COLD if cold else WARM, measured, failed)
 
 
 def _turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:

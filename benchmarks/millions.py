@@ -93,7 +93,7 @@ class Millions:
         least_rounds: int = _START_ROUNDS,
     ) -> Contest:
         def step(store: Path, _: int) -> Step:
-            return Step(zoostore(store, *arguments))
+            return Step(zoostore(store, *arguments), reads=[store])
 
         if beside is None:
             return self._both(what, step, targets, least_rounds=least_rounds)
@@ -128,18 +128,20 @@ class Millions:
 
     def _look_up(self, store: Path, _: int) -> Step:
         oids = self._root / f"{store.name}.oids"
-        return Step(Command([sys.executable, "-c", _LOOK_UP, str(store), str(oids)]))
+        command = Command([sys.executable, "-c", _LOOK_UP, str(store), str(oids)])
+        return Step(command, reads=[store])
 
     def _check_out(self, store: Path, _: int) -> Step:
         out = self._root / "out"
         return Step(
             zoostore(store, "checkout", _PROBE, str(out)),
+            reads=[store],
             check=lambda: same(self._probe, out),
             after=lambda: shutil.rmtree(out, ignore_errors=True),
         )
 
     def _pull(self, store: Path, number: int) -> Step:
-        return Step(zoostore(store, "pull", f"zoo:pulled-{number}"))
+        return Step(zoostore(store, "pull", f"zoo:pulled-{number}"), reads=[store])
 
     def _publish(self, models: int) -> None:
         store, folder = self._root / "publisher", self._root / "model"

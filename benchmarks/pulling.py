@@ -67,7 +67,8 @@ def _pull(store: Path, url: str, source: Path) -> Step:
         same(source, out)
         shutil.rmtree(out)
 
-    return Step(zoostore(store, "pull", STUB), before, check, lambda: _remove(store))
+    pull = zoostore(store, "pull", STUB)
+    return Step(pull, before, check=check, after=lambda: _remove(store))
 
 
 def _download(tool: Downloader, url: str, folder: Path, large: Path) -> Step:
@@ -78,7 +79,7 @@ def _download(tool: Downloader, url: str, folder: Path, large: Path) -> Step:
             raise CommandFailed(f"What arrived is not what was sent: {error}") from error
 
     fetch = tool.fetch(url, folder, large.name)
-    return Step(fetch, folder.mkdir, check, lambda: _remove(folder))
+    return Step(fetch, folder.mkdir, check=check, after=lambda: _remove(folder))
 
 
 def _remove(path: Path) -> None:

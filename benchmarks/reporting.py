@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypedDict
 
-from benchmarks.contests import Fact, Measured, Outcome, Target
+from benchmarks.contests import WARM, Fact, Measured, Outcome, Target
 from benchmarks.suite import ToolFacts
 
 VERSION = 1
@@ -32,10 +33,10 @@ class TargetDoc(TypedDict):
     """A target, and what was reached.
 
     It is a ratio to `beside`, the fastest of those in `of`, or seconds if there are none. `met`
-    is None if there was nobody to compare with.
+    is None if there was nobody to compare with, or no limit: with cold caches there is none.
     """
 
-    limit: float
+    limit: float | None
     of: list[str]
     beside: str | None
     reached: float | None
@@ -71,8 +72,12 @@ class ReportDoc(TypedDict):
     facts: list[FactDoc]
 
 
-def row_of(outcome: Outcome) -> RowDoc:
-    """An outcome as a part of the report."""
+def row_of(outcome: Outcome, folder: Path) -> RowDoc:
+    """An outcome as a part of the report.
+
+    Args:
+        folder: all is below it; it is left out of what those who failed said.
+    """
     contest, measured = outcome.contest, outcome.measured
     ours = measured.get(contest.ours)
     return {
@@ -80,9 +85,9 @@ def row_of(outcome: Outcome) -> RowDoc:
         "caches": outcome.caches,
         "ours": contest.ours,
         "results": [_result(name, item, ours or item) for name, item in measured.items()],
-        "targets": [_judged(target, ours, measured) for target in contest.targets],
+        "targets": [_judged(target, ours, outcome) for target in contest.targets],
         "skipped": dict(contest.skipped),
-        "failed": dict(outcome.failed),
+        "failed": {name: why.replace(f"{folder}/", "") for name, why in outcome.failed.items()},
     }
 
 
@@ -128,7 +133,9 @@ def _result(name: str, measured: Measured, ours: Measured) -> ResultDoc:
     }
 
 
-def _judged(target: Target, ours: Measured | None, measured: Mapping[str, Measured]) -> TargetDoc:
+def _judged(target: Target, ours: Measured | None, outcome: Outcome) -> TargetDoc:
+    measured = outcome.measured
+    limit = target.limit if outcome.caches == WARM else None
     beside, reached = None, None
     here = [name for name in target.of if name in measured]
     if ours is not None and here:
@@ -136,9 +143,9 @@ def _judged(target: Target, ours: Measured | None, measured: Mapping[str, Measur
         reached = ours.median / measured[beside].median
     elif ours is not None and not target.of:
         reached = ours.median
-    met = None if reached is None else reached <= target.limit
+    met = None if reached is None or limit is None else reached <= limit
     return {
-        "limit": target.limit,
+        "limit": limit,
         "of": list(target.of),
         "beside": beside,
         "reached": reached,
@@ -183,10 +190,13 @@ def _target_lines(row: RowDoc) -> Iterator[str]:
     ours = by_name.get(row["ours"])
     start = f"| {row['what']} | {row['caches']} | {_seconds(ours['median']) if ours else 'failed'}"
     for target in row["targets"]:
-        limit = f"{target['limit']:.3g}" if target["of"] else _seconds(target["limit"])
-        beside = target["beside"]
+        limit, beside = target["limit"], target["beside"]
         reached = f"{_ratio(by_name[beside])} of {beside}" if beside else ""
-        yield f"{start} | {reached} | {limit} | {_MET[target['met']]} |"
+        if limit is None:
+            yield f"{start} | {reached} | | |"
+        else:
+            must_be = f"{limit:.3g}" if target["of"] else _seconds(limit)
+            yield f"{start} | {reached} | {must_be} | {_MET[target['met']]} |"
 
 
 _MET = {True: "yes", False: "**no**", None: "?"}

@@ -51,7 +51,13 @@ class Seat:
         command = getattr(self._tool, verb)(self._fresh, self._source)
         if command is None:
             return None
-        return Step(command, self._make_fresh, self._check_taken_in, lambda: _remove(self._fresh))
+        return Step(
+            command,
+            self._make_fresh,
+            [self._source, self._fresh],
+            self._check_taken_in,
+            lambda: _remove(self._fresh),
+        )
 
     def _make_fresh(self) -> None:
         _remove(self._fresh)
@@ -79,7 +85,8 @@ class Seat:
             self._fill()
             clear()
 
-        return Step(command, before, lambda: same(self._source, laid_out), clear)
+        reads = [self._source, self._filled]
+        return Step(command, before, reads, lambda: same(self._source, laid_out), clear)
 
     def _looking(self, verb: str) -> Step | None:
         command: Command | None
@@ -91,7 +98,8 @@ class Seat:
             command = getattr(self._tool, verb)(self._filled)
         if command is None:
             return None
-        return Step(command, self._fill_and_lay_out if verb == "status" else self._fill)
+        before = self._fill_and_lay_out if verb == "status" else self._fill
+        return Step(command, before, [self._source, self._filled, self._target])
 
     def _fill(self) -> None:
         if self._filled.exists():

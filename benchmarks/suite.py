@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import pulling
-from benchmarks.contests import Contest, Fact, Outcome, hold
+from benchmarks.contests import COLD, WARM, Contest, Fact, Outcome, hold
 from benchmarks.millions import FULL, Millions
 from benchmarks.reserve import Reserve
 from benchmarks.rows import ROWS
@@ -33,7 +33,8 @@ class Options:
         rows: words of which a row's name must hold one; none for all rows.
         peers: the beginnings of the names of those that take part; None for all.
         directory: a folder, on the file system to be measured.
-        cold: whether what reads is measured with empty caches too.
+        caches: of `warm` and `cold`, how they are when something is measured; `cold` for what
+            reads only.
     """
 
     scale: float
@@ -42,7 +43,7 @@ class Options:
     rows: Collection[str]
     peers: Collection[str] | None
     directory: Path
-    cold: bool
+    caches: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -96,20 +97,19 @@ def _on_folder(
     seats = Seats(source, root, known)
     for row in ROWS:
         if row.workload == workload and _is_wanted(row.what, options):
-            yield from _warm_and_cold(seats.contest(row), options, reserve)
+            yield from _held(seats.contest(row), options, reserve)
     if workload == "big" and _is_wanted(pulling.WHAT, options):
         zoo = pulling.publish(source, root)
         (root / "server").mkdir()
         with served(zoo, root / "server") as url:
-            contest = pulling.contest(source, zoo, url, root, known)
-            yield hold(contest, options.rounds, reserve)
+            yield from _held(pulling.contest(source, zoo, url, root, known), options, reserve)
 
 
 def _on_a_million(root: Path, options: Options, reserve: Reserve) -> Iterator[Outcome | Fact]:
     millions = Millions(root, options.scale, options.rounds)
     for contest in millions.contests():
         if _is_wanted(contest.what, options):
-            yield from _warm_and_cold(contest, options, reserve)
+            yield from _held(contest, options, reserve)
     yield from millions.facts()
 
 
@@ -117,7 +117,8 @@ def _is_wanted(what: str, options: Options) -> bool:
     return not options.rows or any(word in what for word in options.rows)
 
 
-def _warm_and_cold(contest: Contest, options: Options, reserve: Reserve) -> Iterator[Outcome]:
-    yield hold(contest, options.rounds, reserve)
-    if contest.reads and options.cold:
+def _held(contest: Contest, options: Options, reserve: Reserve) -> Iterator[Outcome]:
+    if WARM in options.caches:
+        yield hold(contest, options.rounds, reserve)
+    if COLD in options.caches and contest.reads:
         yield hold(contest, options.rounds, reserve, cold=True)

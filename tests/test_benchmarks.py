@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,7 +28,8 @@ SCALE = 0.0005
 
 def test_the_suite_runs_and_reports(tmp_path: Path) -> None:
     """One run for all that is to be said of it: it takes some seconds."""
-    arguments = ["--scale", str(SCALE), "--rounds", "1", "--warm", "--only", "many", "big"]
+    arguments = ["--scale", str(SCALE), "--rounds", "1", "--caches", "warm"]
+    arguments += ["--only", "many", "big"]
     arguments += ["--json", str(tmp_path / "report.json")]
     arguments += ["--markdown", str(tmp_path / "report.md")]
     arguments += ["--directory", str(tmp_path / "scratch")]
@@ -57,7 +59,7 @@ def test_the_suite_runs_and_reports(tmp_path: Path) -> None:
 def check_keys(report: dict[str, Any]) -> None:
     assert report.keys() == reporting.ReportDoc.__annotations__.keys()
     assert report["version"] == reporting.VERSION
-    assert report["caches"] == "warm only"
+    assert report["caches"] == "warm"
     assert {"cpu", "cores", "kernel", "file_system", "python"} <= report["machine"].keys()
     for row in report["rows"]:
         assert row.keys() == reporting.RowDoc.__annotations__.keys()
@@ -86,7 +88,11 @@ def test_a_tool_that_is_not_installed_is_named_and_why(tmp_path: Path) -> None:
 
 
 def outcome_of(
-    ours: list[float], theirs: list[float], *targets: Target, fails: bool = False
+    ours: list[float],
+    theirs: list[float],
+    *targets: Target,
+    fails: bool = False,
+    caches: str = contests.WARM,
 ) -> reporting.RowDoc:
     """The row of a contest with these times, without running anything."""
 
@@ -99,7 +105,8 @@ def outcome_of(
     there = {"ours": measured(ours), "peer": measured(theirs)}
     if fails:
         del there["peer"]
-    return reporting.row_of(contests.Outcome(contest, "warm", there, {}))
+    failed = {"peer": "no /scratch/file"} if fails else {}
+    return reporting.row_of(contests.Outcome(contest, caches, there, failed), Path("/scratch"))
 
 
 @pytest.mark.parametrize(("limit", "met"), [(0.51, True), (0.5, True), (0.49, False)])
@@ -116,6 +123,46 @@ def test_a_target_without_a_peer_is_neither_met_nor_missed() -> None:
     row = outcome_of([1], [1], Target(0.5, ("peer",)), Target(0.5), fails=True)
 
     assert [target["met"] for target in row["targets"]] == [None, False]
+    assert row["failed"] == {"peer": "no file"}
+
+
+def test_with_cold_caches_nothing_must_be_reached() -> None:
+    row = outcome_of([1], [2], Target(0.1, ("peer",)), caches=contests.COLD)
+
+    (target,) = row["targets"]
+    assert (target["reached"], target["limit"], target["met"]) == (0.5, None, None)
+    lines = reporting.verdict_lines({"rows": [row], "facts": []})  # type: ignore[typeddict-item]
+    assert [*lines][-1] == "| what | cold | 1.00 s | 0.50 (0.50..0.50) of peer | | |"
+
+
+_READ_FROM_MEMORY = """
+import os, sys
+with open(sys.argv[1], "rb") as file:
+    os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="nobody says what is in memory")
+def test_what_is_read_is_in_memory_before_a_command_begins(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    file = tmp_path / "folder/file"
+    file.write_bytes(bytes(1 << 20))
+    command = Command([sys.executable, "-c", _READ_FROM_MEMORY, str(file)])
+
+    def forget() -> None:
+        with open(file, "rb") as opened:
+            os.fsync(opened.fileno())
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def is_in_memory(step: Step) -> bool:
+        with contextlib.suppress(CommandFailed):
+            measure(step)
+            return True
+        return False
+
+    if not is_in_memory(Step(command)) or is_in_memory(Step(command, forget)):
+        pytest.skip("this file system does not say, or keeps all in memory")
+    assert is_in_memory(Step(command, forget, reads=[tmp_path / "folder"]))
 
 
 def test_what_comes_out_must_be_what_went_in(tmp_path: Path) -> None:
