@@ -16,8 +16,8 @@ DEFAULT_BRANCH = "main"
 LEFT_OUT = "left_out"
 """In a snapshot's metadata: how many files of its source it does not have, or `unknown`."""
 
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_ID_PREFIX = re.compile(r"[0-9a-f]{4,64}")
+_COMMIT = r"[0-9a-f]{7,40}"
+_ID_PREFIX = r"[0-9a-f]{4,64}"
 
 
 class Found(NamedTuple):
@@ -70,14 +70,14 @@ def tips_meant(store: ObjectStore, stub: Stub) -> set[Oid]:
     record = store.names.ref(name)
     tips = {record.snapshot} if record is not None else set()
     tips |= set(store.names.tags(name).values())
-    if _ID_PREFIX.fullmatch(stub.revision):
+    if re.fullmatch(_ID_PREFIX, stub.revision):
         tips |= set(store.snapshots_from(stub.revision))
     return tips
 
 
 def _forgotten(store: ObjectStore, stub: Stub) -> Found | None:
     """A snapshot named by its id, whose ref was removed."""
-    if not _ID_PREFIX.fullmatch(stub.revision):
+    if not re.fullmatch(_ID_PREFIX, stub.revision):
         return None
     oid = _by_prefix(store, stub.name, None, stub.revision)
     return Found(stub.name, oid, store.snapshot(oid)) if oid else None
@@ -109,7 +109,7 @@ def _named(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid:
     tagged = store.names.tags(name).get(revision)
     if tagged is not None:
         return tagged
-    if _ID_PREFIX.fullmatch(revision):
+    if re.fullmatch(_ID_PREFIX, revision):
         found = _by_prefix(store, name, tip, revision)
         if found is not None:
             return found
@@ -147,7 +147,7 @@ def _by_reflog(store: ObjectStore, name: str, tip: Oid, revision: str) -> Oid | 
     partial = None
     for oid, said in ever_named(store, name):
         snapshot = store.snapshot(oid)
-        is_commit = bool(snapshot.revision) and _COMMIT.fullmatch(revision) is not None
+        is_commit = bool(snapshot.revision) and re.fullmatch(_COMMIT, revision) is not None
         if revision in said.split() or (is_commit and snapshot.revision.startswith(revision)):
             if not is_in_part(snapshot):
                 return oid

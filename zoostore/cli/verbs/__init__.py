@@ -8,8 +8,8 @@ from __future__ import annotations
 VERBS = {
     "checkout": "bringing",
     "pull": "bringing",
-    "add": "bringing",
-    "commit": "bringing",
+    "add": "recording",
+    "commit": "recording",
     "status": "comparing",
     "diff": "comparing",
     "ls": "looking",

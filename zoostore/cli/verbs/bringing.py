@@ -1,4 +1,4 @@
-"""checkout, pull, add and commit: files into the store, and out of it."""
+"""checkout and pull: models into the store, and out of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoostore.cli.arguments import complete_stub, globs, key_values
+from zoostore.cli.arguments import complete_stub, globs
 from zoostore.cli.hints import hint
-from zoostore.cli.output import line, plural, print_json, printable, say
+from zoostore.cli.output import line, print_json, printable, say
 from zoostore.cli.pulled import pulled_as_json, tell_plan, tell_pulled
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import ZooError
-from zoostore.units import human_size
 
 if TYPE_CHECKING:
     from zoostore.ops.checkout import CheckedOut
-    from zoostore.ops.recording import Recorded
 
 _IN_PART = 3
 _NOT_YET_KNOWN = "(not known before it is pulled)"
@@ -105,33 +103,6 @@ def _check_urls(stubs: tuple[str, ...], name: str | None) -> None:
         )
 
 
-@click.command()
-@click.argument("directory", type=click.Path())
-@click.argument("stub", shell_complete=complete_stub)
-@click.option("-m", "--message", default="", metavar="MSG", help="What there is to say of it.")
-@click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata of the snapshot.")
-@common_options
-def add(directory: str, stub: str, message: str, meta: tuple[str, ...]) -> None:
-    """Import a directory as a new snapshot of a model."""
-    store = settings().open_store()
-    _tell_recorded(store.add(directory, stub, message=message, metadata=key_values(meta)))
-
-
-@click.command()
-@click.argument("directory", default=".", type=click.Path())
-@click.option("-m", "--message", required=True, metavar="MSG", help="What was changed.")
-@click.option(
-    "--as", "stub", shell_complete=complete_stub, metavar="STUB", help="Keep it under a new name."
-)
-@click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Metadata of the snapshot.")
-@common_options
-def commit(directory: str, message: str, stub: str | None, meta: tuple[str, ...]) -> None:
-    """Record what changed in a checkout as a new snapshot."""
-    store = settings().open_store_of(directory)
-    done = store.commit(directory, message=message, stub=stub, metadata=key_values(meta))
-    _tell_recorded(done)
-
-
 def _checked_out(done: CheckedOut) -> dict[str, object]:
     return {
         "directory": str(done.directory),
@@ -152,25 +123,3 @@ def _failed(error: ZooError) -> dict[str, object]:
         "hint": hint(error),
         "exit_code": error.exit_code,
     }
-
-
-def _tell_recorded(done: Recorded) -> None:
-    if settings().json:
-        print_json(
-            {
-                "stub": done.stub,
-                "snapshot": str(done.snapshot),
-                "parent": str(done.parent) if done.parent else None,
-                "files": done.files,
-                "size": done.size,
-                "new_objects": done.new_objects,
-                "new_bytes": done.new_bytes,
-            }
-        )
-        return
-    origin = f"child of {done.parent.short}" if done.parent else "first snapshot"
-    say(
-        f"{plural(done.files, 'file')} ({human_size(done.size)}); stored "
-        f"{plural(done.new_objects, 'new object')} ({human_size(done.new_bytes)}); {origin}"
-    )
-    line(f"{done.snapshot}  {done.stub}")
