@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zoostore.digest import Oid
 from zoostore.files.readers import threads_for
+from zoostore.groups import batched
 from zoostore.ops.findings import Finding, Report
 from zoostore.ops.verifying_checkouts import verify_checkouts
 from zoostore.ops.verifying_names import (
@@ -15,7 +16,7 @@ from zoostore.ops.verifying_names import (
     verify_models,
     verify_reflog,
 )
-from zoostore.ops.verifying_objects import verify_objects
+from zoostore.ops.verifying_objects import bytes_to_read, verify_objects
 from zoostore.progress import Progress
 from zoostore.store.derive import index_disk, loose_files, pack_files
 from zoostore.store.index import Reader, Writer
@@ -24,6 +25,7 @@ from zoostore.store.mending import index_copies
 from zoostore.store.objectstore import ObjectStore
 
 _MORE_LOOKS = 5
+_LOOKED_UP_TOGETHER = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _look(
     report = Report()
     names = stubs or list(store.names.refs())
     only = needed_objects(store, names) if stubs else None
-    total = _bytes_to_read(store, only)
+    total = bytes_to_read(store, only)
     progress.begin("verifying", total)
     try:
         readers = threads_for(store.layout.objects, threads or store.threads)
@@ -126,13 +128,6 @@ def _look(
     finally:
         progress.end()
     return report
-
-
-def _bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
-    places = store.names.view(
-        lambda index: [(oid, place.stored) for oid, place in index.locations()]
-    )
-    return sum(size for oid, size in places if only is None or oid in only)
 
 
 def settle(store: ObjectStore, report: Report) -> None:
@@ -171,10 +166,12 @@ def _gone(index: Reader, layout: Layout) -> set[Oid]:
     packs = {
         number for number, record in index.packs().items() if layout.pack(record.name).exists()
     }
+    not_packed = (Oid(oid) for oid, number in index.pack_numbers() if number not in packs)
     return {
         oid
-        for oid, place in index.locations()
-        if not (layout.has_loose(oid) if place.is_loose else place.pack in packs)
+        for some in batched(not_packed, _LOOKED_UP_TOGETHER)
+        for oid, place in index.locations_of(some).items()
+        if not (place.is_loose and layout.has_loose(oid))
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from zoostore.store.causes import SAID, UNKNOWN
 from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files
 from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, check_object, read_rows
+from zoostore.store.packs import PackReader, check_object, read_raw_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
 _NOTED_AT_A_TIME = 1024
+_ROWS_TOGETHER = 256
+_offset = operator.attrgetter("offset")
 
 Aliases = Mapping[Oid, set[Digest]]
 Learned = Callable[[Writer], None]
@@ -79,6 +82,16 @@ def verify_objects(
     return aliases
 
 
+def bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
+    """About how many bytes there are in the objects that are read; None: in all."""
+    if only is not None:
+        places = store.names.view(lambda index: index.locations_of(only))
+        return sum(place.stored for place in places.values())
+    packs = open_packs(store.layout)
+    packed = sum(stored for _, pack in packs for *_, stored, _ in read_raw_rows(pack))
+    return packed + sum(entry.stat().st_size for _, entry in loose_files(store.layout))
+
+
 def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
     """Have the index know the stamps of what was found intact, where it did not."""
     can_be_noted = not (store.names.read_only or store.names.index_is_read_only)
@@ -91,7 +104,7 @@ def read_aliases(store: ObjectStore) -> Aliases:
     """What all intact tables of aliases say: the digests of each content."""
     found: dict[Oid, set[Digest]] = {}
     for _, pack in open_packs(store.layout):
-        for table in aliases_in(pack, read_rows(pack)):
+        for table in aliases_in(pack, read_raw_rows(pack)):
             for oid, digest in table.known:
                 found.setdefault(oid, set()).add(digest)
     return found
@@ -195,10 +208,11 @@ class _Pack:
         status = self._pack.status()  # before: what is written meanwhile shows
         rows = self._read_whole()
         wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
-        for row in wanted:
-            self._verify_row(row)
-            self._objects.advance(row.stored)
-        self._check_index(wanted)
+        wanted.sort(key=_offset)
+        for some in batched(wanted, _ROWS_TOGETHER):
+            self._verify_rows(some)
+        for some in batched(wanted, _ROWS_TOGETHER):
+            self._check_index(some)
         return self._learned(status)
 
     def _learned(self, status: os.stat_result) -> Learned | None:
@@ -238,8 +252,13 @@ class _Pack:
         with self._report.lock:
             self._report.packs.add(self._name)
 
-    def _verify_row(self, row: Packed) -> None:
-        data = self._pack.read(row.offset, row.stored)
+    def _verify_rows(self, rows: list[Packed]) -> None:
+        contents = self._pack.read_together([(row.offset, row.stored) for row in rows])
+        for row, data in zip(rows, contents, strict=True):
+            self._verify_row(row, data)
+        self._objects.advance(sum(row.stored for row in rows))
+
+    def _verify_row(self, row: Packed, data: bytes) -> None:
         try:
             check_object(row.oid, row.kind, data, str(self._pack.path))
             _decode(row.kind, data)
@@ -260,10 +279,10 @@ class _Pack:
         number = self._number
         if number is None or self._name in self._report.packs:
             return
-        places = self._objects.store.names.view(
-            lambda index: [(row, index.location(row.oid)) for row in rows]
-        )
-        for row, place in places:
+        oids = [row.oid for row in rows]
+        places = self._objects.store.names.view(lambda index: index.locations_of(oids))
+        for row in rows:
+            place = places.get(row.oid)
             if place is not None and place.pack == number:
                 expected = Location.packed(number, row)
                 if place != expected:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoostore.digest import OID_HEX, Oid
@@ -13,8 +13,8 @@ from zoostore.objects.aliases import Aliases, decode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.lost_names import keep_lost_names, known_names
-from zoostore.store.packs import PackReader, check_object, read_rows
-from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
+from zoostore.store.packs import PackReader, check_object, read_raw_rows
+from zoostore.store.records import Location, ObjectKind, PackedRow, PackRecord
 from zoostore.store.reflog import Reflog
 from zoostore.store.refs import catch_up
 
@@ -64,19 +64,19 @@ def index_packs(index: Writer, layout: Layout) -> None:
         if name in known:
             continue
         with PackReader(path) as pack:
-            rows = read_rows(pack)
+            rows = read_raw_rows(pack)
             index.index_pack(PackRecord(name, 0, 0, 0), rows)
             for aliases in aliases_in(pack, rows):
                 index.set_aliases(aliases.known)
 
 
-def aliases_in(pack: PackReader, rows: list[Packed]) -> Iterator[Aliases]:
+def aliases_in(pack: PackReader, rows: Iterable[PackedRow]) -> Iterator[Aliases]:
     """The aliases that a pack holds; those that are damaged are passed over, to be found anew."""
-    for row in rows:
-        if row.kind is ObjectKind.ALIASES:
-            data = pack.read(row.offset, row.stored)
+    for oid, kind, _, offset, stored, _ in rows:
+        if kind == ObjectKind.ALIASES:
+            data = pack.read(offset, stored)
             with contextlib.suppress(DamagedContent):
-                check_object(row.oid, row.kind, data, str(pack.path))
+                check_object(Oid(oid), ObjectKind.ALIASES, data, str(pack.path))
                 yield decode_aliases(data)
 
 

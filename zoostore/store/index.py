@@ -44,6 +44,7 @@ _VERSION = b"1"
 _FIRST_MAP_BYTES = 1 << 26
 # The times of files may be before 1970.
 _OBJECT = struct.Struct(">BBQQQQqQ")
+_PACK_NUMBER = 2
 _PACK = struct.Struct(f">{OID_BYTES}sQqQ")
 _REF = struct.Struct(f">{OID_BYTES}sQQ??")
 _NUMBER = struct.Struct(">Q")
@@ -95,6 +96,11 @@ class Reader:
     def location(self, oid: Oid) -> Location | None:
         value = self._get(_OBJECTS, oid)
         return _decode_location(value) if value is not None else None
+
+    def pack_numbers(self) -> Iterator[tuple[bytes, int]]:
+        """Every object's oid, and the number of its pack: no more, for who asks about all."""
+        for key, value in self._items(_OBJECTS):
+            yield key, _OBJECT.unpack(value)[_PACK_NUMBER]
 
     def locations_of(self, oids: Iterable[Oid]) -> dict[Oid, Location]:
         """Where objects are, of those that are known."""
