@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config", "alternates"),
     ("sources", "remotes", "caches"),
     ("ops",),
+    ("opened", "source_book", "getting"),
     ("api",),
     ("views",),
     ("compat",),

@@ -1,7 +1,6 @@
 """Store: the whole of zoostore in Python. The command line calls nothing else.
 
-Opens stores, reads the clock and the environment, and picks sources by name, so that
-what is below need not.
+Reads the clock, so that what is below need not.
 """
 
 from __future__ import annotations
@@ -11,28 +10,24 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoostore import environment
 from zoostore.digest import Oid
 from zoostore.files.disk import errors_named
+from zoostore.opened import Opened, again_if_swept
 from zoostore.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from zoostore.config import Config
-    from zoostore.errors import ZooError
     from zoostore.files.globs import Selector
-    from zoostore.objects.listing import Listing
+    from zoostore.getting import Getter
     from zoostore.ops.adopt import Adopted
-    from zoostore.ops.asking import Sources
-    from zoostore.ops.bringing import Brought
     from zoostore.ops.browse import Contents, LogEntry, ModelFile, Shown
     from zoostore.ops.checkout import CheckedOut
     from zoostore.ops.diff import Diff
     from zoostore.ops.du import Usage
-    from zoostore.ops.from_alternate import AlternateSource
     from zoostore.ops.gc import Collected
     from zoostore.ops.history import Found
     from zoostore.ops.models import Model
@@ -44,25 +39,8 @@ if TYPE_CHECKING:
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
     from zoostore.ops.working import WorkingDirectory
-    from zoostore.sources.base import Zoo
     from zoostore.sources.catalog import Listed
-    from zoostore.sources.hub import HubSource
-    from zoostore.sources.zoo import ZooSource
-    from zoostore.store.front import Alternate
-    from zoostore.store.layout import Layout
-    from zoostore.store.names import Names
-    from zoostore.store.objectstore import ObjectStore
     from zoostore.stubs import Stub
-    from zoostore.transport.base import StaticFiles
-    from zoostore.transport.downloads import Downloads
-    from zoostore.transport.http import HttpClient
-
-T = TypeVar("T")
-
-_TRIES = 5
-
-BUILTIN = "builtin"
-"""The name of the zoo that comes with the package; it is asked last."""
 
 
 class Store:
@@ -87,10 +65,7 @@ class Store:
         self.path = Path(path) if path is not None else environment.home()
         self._offline = offline
         self._progress: Progress = progress or Silent()
-        self._names: Names | None = None
-        self._objects: ObjectStore | None = None
-        self._alternates: list[Alternate] | None = None
-        self._http: HttpClient | None = None
+        self._opened = Opened(self.path)
 
     @classmethod
     def of_checkout(
@@ -145,10 +120,10 @@ class Store:
 
         _parsed(stub)  # nothing is made for a name that cannot be
         with errors_named():
-            store = self._writable()
+            store = self._opened.writable()
             note = self._note(message, metadata, time)
             name = ref_to_write(store, stub)
-            return _again_if_swept(lambda: add(store, Path(directory), name, note, self._progress))
+            return again_if_swept(lambda: add(store, Path(directory), name, note, self._progress))
 
     def commit(
         self,
@@ -175,13 +150,13 @@ class Store:
 
         with errors_named():
             working = WorkingDirectory.containing(Path(directory))
-            store = self._writable()
+            store = self._opened.writable()
             name = ref_to_write(store, stub) if stub else None
             note = self._note(message, metadata, time)
             stub_here = _parsed(_pinned(working))
-            complete = functools.partial(self._complete, store)
-            return _again_if_swept(
-                lambda: self._again_if_healed(
+            complete = functools.partial(self._getter.complete, store)
+            return again_if_swept(
+                lambda: self._getter.again_if_healed(
                     [stub_here],
                     lambda: commit(store, working, name, note, complete, self._progress),
                 )
@@ -209,12 +184,12 @@ class Store:
         from zoostore.ops.known_caches import remember_cache
 
         with errors_named():
-            store = self._writable()
+            store = self._opened.writable()
             store.layout.require_apart(Path(directory))
             cache = read_cache(Path(directory), stub=stub)
             now = int(time.time())
             remember_cache(store.layout, Path(directory), stub)
-            return _again_if_swept(
+            return again_if_swept(
                 lambda: adopt(store, cache, now, self._progress, replace_by_links=relink)
             )
 
@@ -245,19 +220,19 @@ class Store:
 
         parsed = _parsed(stub)
         selector(include, exclude)  # what cannot be read is refused before anything is made
-        if dry_run and not self._layout().exists():
+        if dry_run and not self._opened.exists():
             plan = functools.partial(Store.pull, stub=stub, include=include, exclude=exclude)
             return self._planned_without_store(plan)
         with errors_named():
-            chosen = selector(include, [*exclude, *self._left_out(parsed)])
-            store = self._for_checkout()
-            with self._sources(parsed) as sources:
+            chosen = selector(include, [*exclude, *self._getter.left_out(parsed)])
+            store = self._opened.for_reading()
+            with self._getter.book.sources(parsed) as sources:
                 if dry_run:
                     todo = plan_pull(store, sources, parsed, chosen, self._progress)
                     return todo if isinstance(todo, Pulled) else todo.summary()
                 store.names.require_writable()
                 now = int(time.time())
-                return _again_if_swept(
+                return again_if_swept(
                     lambda: pull(store, sources, parsed, chosen, now, self._progress, force=force)
                 )
 
@@ -298,20 +273,24 @@ class Store:
         _parsed(stub)
         if include or exclude:
             raise UsageError("Globs choose files of a model, and an address is pulled as a whole.")
-        if dry_run and not self._layout().exists():
+        if dry_run and not self._opened.exists():
             return self._planned_without_store(
                 functools.partial(Store.pull_url, url=url, stub=stub)
             )
         with errors_named():
-            store = self._writable()
+            store = self._opened.writable()
             name = ref_to_write(store, stub)
             folder = store.layout.downloads
-            start = None if self._is_offline() else lambda: self._start_downloads(folder)
+            start = (
+                None
+                if self._getter.book.is_offline
+                else lambda: self._getter.book.start_downloads(folder)
+            )
             options = {"force": force, "dry_run": dry_run}
             with alone(store, name, self._progress) as has_waited:
                 options["has_waited"] = has_waited
                 now = int(time.time())
-                return _again_if_swept(
+                return again_if_swept(
                     lambda: pull_url(store, file, name, start, now, self._progress, **options)
                 )
 
@@ -346,14 +325,14 @@ class Store:
 
         parsed = _parsed(stub)
         with errors_named():
-            store = self._for_checkout()
-            mode = link or self._config(store).link
+            store = self._opened.for_reading()
+            mode = link or self._opened.config().link
             options = CheckoutOptions(mode, tuple(include), tuple(exclude), force, verify)
             options.check()
-            options = options._replace(exclude=(*exclude, *self._left_out(parsed)))
+            options = options._replace(exclude=(*exclude, *self._getter.left_out(parsed)))
             if directory is not None:
                 require_outside_checkouts(Path(directory))
-            brought = self._bring(store, parsed, options.selector(), verify=options.verify)
+            brought = self._getter.bring(store, parsed, options.selector(), verify=options.verify)
             stub = brought.found.stub
             target = Path(directory) if directory is not None else Path(_short_name(stub))
             require_outside_checkouts(target)
@@ -373,8 +352,8 @@ class Store:
 
         check_tag_name(name)
         with errors_named():
-            store, now = self._writable(), int(time.time())
-            return _again_if_swept(lambda: tag(store, _parsed(stub), name, now))
+            store, now = self._opened.writable(), int(time.time())
+            return again_if_swept(lambda: tag(store, _parsed(stub), name, now))
 
     def remove(self, stub: str) -> Oid:
         """Forget a ref and its tags; the snapshot it pointed to. Its objects stay until gc."""
@@ -382,7 +361,7 @@ class Store:
         from zoostore.ops.recording import ref_to_write
 
         with errors_named():
-            store = self._opened()
+            store = self._opened.objects()
             return remove(store, ref_to_write(store, stub), int(time.time()))
 
     # Freeing space
@@ -420,7 +399,7 @@ class Store:
             )
         options = Options(GRACE_SECONDS if grace is None else grace, max_size, keep_recent)
         with errors_named():
-            return gc(self._opened(), options, time.time(), dry_run=not yes)
+            return gc(self._opened.objects(), options, time.time(), dry_run=not yes)
 
     # Single files, for those who need no directory
 
@@ -433,7 +412,9 @@ class Store:
         Raises: what `checkout` raises.
         """
         with errors_named():
-            return self._bring(self._for_checkout(), _parsed(stub), _only(paths)).pulled
+            return self._getter.bring(
+                self._opened.for_reading(), _parsed(stub), _only(paths)
+            ).pulled
 
     def materialize(
         self,
@@ -467,8 +448,8 @@ class Store:
 
         chosen = set(paths)
         with errors_named():
-            store = self._for_checkout()
-            found, listing, _ = self._bring(store, _parsed(stub), _only(chosen))
+            store = self._opened.for_reading()
+            found, listing, _ = self._getter.bring(store, _parsed(stub), _only(chosen))
             target = None if directory is None else Path(directory)
             if target is None:
                 store.names.require_writable()
@@ -476,9 +457,9 @@ class Store:
             wanted = {path: listing[path] for path in listing.keys() & chosen}
             tensors = tensors_of(store, wanted) & listing.keys() - chosen
             if tensors:
-                self._bring(store, Stub(found.stub, str(found.id)), _only(tensors))
+                self._getter.bring(store, Stub(found.stub, str(found.id)), _only(tensors))
                 wanted |= {path: listing[path] for path in tensors}
-            layer = Layer(store, link or self._config(store).link, self._progress)
+            layer = Layer(store, link or self._opened.config().link, self._progress)
             self._progress.begin("laying out", sum(entry.size for entry in wanted.values()))
             materialize(
                 store,
@@ -506,13 +487,13 @@ class Store:
         from zoostore.ops.unpacking import unpack_archive
 
         with errors_named():
-            store = self._opened()
+            store = self._opened.objects()
             is_own = archive.is_relative_to(store.layout.checkouts)
             unpack_archive(store, oid, archive, folder, is_own=is_own)
 
     def place_of(self, snapshot: Oid) -> Path:
         """Where `materialize` lays a snapshot out if it is not told where."""
-        return self._layout().checkout(snapshot)
+        return self._opened.layout.checkout(snapshot)
 
     # Looking
 
@@ -526,7 +507,7 @@ class Store:
         from zoostore.ops.asking import locate
 
         with errors_named():
-            return self._here_or_there(
+            return self._getter.here_or_there(
                 _parsed(stub),
                 lambda _, found: (found.stub, found.id),
                 lambda sources, stub: locate(sources, stub).value,
@@ -535,7 +516,7 @@ class Store:
     def contents(self, stub: str) -> Contents:
         """A snapshot with its files, here or else at a source. Raises what `locate` raises."""
         with errors_named():
-            return self._contents(_parsed(stub))
+            return self._getter.contents(_parsed(stub))
 
     def url_of(self, stub: str, oid: Oid) -> str | None:
         """Where a file of a model can be fetched; None if no remote that can be asked has it.
@@ -544,7 +525,7 @@ class Store:
         """
         from zoostore.errors import ZooError
 
-        with errors_named(), self._sources() as sources:
+        with errors_named(), self._getter.book.sources() as sources:
             for source in sources.usable():
                 with contextlib.suppress(ZooError):
                     url = source.url_of(stub, oid)
@@ -572,8 +553,8 @@ class Store:
         unknown = facets.keys() - set(FACETS)
         if unknown:
             raise UsageError(f"Stubs have no {', '.join(sorted(unknown))}; they have {FACETS}.")
-        with errors_named(), self._sources() as sources:
-            store = self._opened() if self._layout().exists() else None
+        with errors_named(), self._getter.book.sources() as sources:
+            store = self._opened.objects() if self._opened.exists() else None
             return search(store, sources, Query(facets, text.split(), tag))
 
     def snapshots(self) -> list[Model]:
@@ -581,7 +562,7 @@ class Store:
         from zoostore.ops.models import models
 
         with errors_named():
-            return models(self._named())
+            return models(self._opened.names())
 
     def snapshot(self, stub: str) -> Shown:
         """What a stub means here. Raises `UnknownStub` or `UnknownRevision`."""
@@ -589,7 +570,7 @@ class Store:
 
         with errors_named():
             found = self._find(stub)
-            tags = self._opened().names.tags(found.stub)
+            tags = self._opened.objects().names.tags(found.stub)
             facets = _parsed(found.stub).facets
             return Shown(found.stub, found.id, found.snapshot, tags, facets)
 
@@ -598,14 +579,14 @@ class Store:
         from zoostore.ops.browse import files
 
         with errors_named():
-            return files(self._opened(), self._find(stub))
+            return files(self._opened.objects(), self._find(stub))
 
     def log(self, stub: str) -> list[LogEntry]:
         """A snapshot and its history, the newest first."""
         from zoostore.ops.browse import log
 
         with errors_named():
-            return list(log(self._opened(), self._find(stub)))
+            return list(log(self._opened.objects(), self._find(stub)))
 
     def open(self, oid: Oid) -> BinaryIO:
         """An object as a binary file.
@@ -615,24 +596,24 @@ class Store:
             DamagedContent: it is, and is not what its id says.
         """
         with errors_named():
-            return self._opened().open(oid)
+            return self._opened.objects().open(oid)
 
     def has(self, oid: Oid) -> bool:
         """Whether an object is here and, as far as its file's stamp can tell, intact."""
         with errors_named():
-            return self._layout().exists() and self._opened().has(oid)
+            return self._opened.exists() and self._opened.objects().has(oid)
 
     def open_file(self, stub: str, path: str) -> BinaryIO:
         """A file of a snapshot, to be read. Raises `UnknownPath` if it has none of this path."""
         from zoostore.ops.browse import entry_at
 
         with errors_named():
-            store = self._opened()
-            found, entry = self._again_if_healed(
+            store = self._opened.objects()
+            found, entry = self._getter.again_if_healed(
                 [_parsed(stub)],
                 lambda: (found := self._find(stub), entry_at(store, found, path)),
             )
-            self._complete(store, found, {path: entry})
+            self._getter.complete(store, found, {path: entry})
             return store.open(entry.oid)
 
     def status(self, directory: str | PathLike[str] = ".") -> Status:
@@ -641,7 +622,7 @@ class Store:
         from zoostore.ops.working import WorkingDirectory
 
         with errors_named():
-            return status(self._opened(), WorkingDirectory.containing(Path(directory)))
+            return status(self._opened.objects(), WorkingDirectory.containing(Path(directory)))
 
     def diff(self, before: str | PathLike[str], after: str | PathLike[str] | None = None) -> Diff:
         """What must be done to the first to get the second.
@@ -661,9 +642,9 @@ class Store:
                 working = WorkingDirectory.containing(Path(before))
                 before, after = _pinned(working), working.root
             first, second = (
-                self._contents(_parsed(side)).listing
+                self._getter.contents(_parsed(side)).listing
                 if isinstance(side, str)
-                else directory_listing(self._opened, Path(side))
+                else directory_listing(self._opened.objects, Path(side))
                 for side in (before, after)
             )
             return diff(first, second)
@@ -674,7 +655,7 @@ class Store:
 
         with errors_named():
             names = [self._find(stub).stub for stub in stubs]
-            return du(self._opened(), names, time.time())
+            return du(self._opened.objects(), names, time.time())
 
     def verify(self, stubs: Iterable[str] = (), *, threads: int | None = None) -> Verified:
         """Read everything again, or what some models need, and say what is damaged or missing.
@@ -695,7 +676,7 @@ class Store:
             raise UsageError("verify needs at least one thread.")
         with errors_named():
             names = [self._model(stub) for stub in stubs]
-            return verify(self._opened(), names, self._progress, threads)
+            return verify(self._opened.objects(), names, self._progress, threads)
 
     def repair(
         self, stubs: Iterable[str] = (), *, drop: bool = False, dry_run: bool = False
@@ -717,12 +698,12 @@ class Store:
         from zoostore.ops.repair import repair
 
         with errors_named():
-            store = self._opened()
+            store = self._opened.objects()
             names = [self._model(stub) for stub in stubs]
             return repair(
                 store,
                 names,
-                lambda name: self._sources(_parsed(name)),
+                lambda name: self._getter.book.sources(_parsed(name)),
                 int(time.time()),
                 self._progress,
                 drop=drop,
@@ -733,7 +714,7 @@ class Store:
         """The full name of a model here, though its snapshots may be damaged."""
         from zoostore.ops.history import ref_name
 
-        return ref_name(self._opened(), _parsed(stub)) or self._find(stub).stub
+        return ref_name(self._opened.objects(), _parsed(stub)) or self._find(stub).stub
 
     # Publishing, and remotes
 
@@ -747,40 +728,40 @@ class Store:
             DamagedContent: an object is missing or damaged; the zoo is as it was.
         """
         from zoostore.objects.listing import flatten
-        from zoostore.ops.history import Found
+        from zoostore.ops.history import Found, find
         from zoostore.ops.publish import publish_models
 
         with errors_named():
-            store, names = self._opened(), [_parsed(stub) for stub in stubs]
+            store, names = self._opened.objects(), [_parsed(stub) for stub in stubs]
 
             def publish() -> Published:
-                found = [self._find(stub) for stub in names]
+                found = [find(store, stub) for stub in names]
                 for model in found:
                     for oid in {model.id, *store.names.tags(model.stub).values()}:
                         snapshot = store.snapshot(oid)
                         listing = flatten(store.tree, snapshot.tree)
-                        self._complete(store, Found(model.stub, oid, snapshot), listing)
+                        self._getter.complete(store, Found(model.stub, oid, snapshot), listing)
                 return publish_models(store, found, Path(directory), name, self._progress)
 
-            return self._again_if_healed(names, publish)
+            return self._getter.again_if_healed(names, publish)
 
     def remotes(self) -> dict[str, str]:
         """The remotes by name, in the order in which they are asked."""
-        return {source.name: source.address for source in self._zoos()}
+        return {source.name: source.address for source in self._getter.book.zoos()}
 
     def add_remote(self, name: str, url: str) -> None:
         """Name a published zoo: a URL, or the path of a directory."""
         from zoostore.config import add_remote
 
         with errors_named():
-            add_remote(self._writable().layout.config, name, _absolute(url))
+            add_remote(self._opened.writable().layout.config, name, _absolute(url))
 
     def remove_remote(self, name: str) -> None:
         """Forget a remote. Raises `UnknownRemote` if there is none of this name."""
         from zoostore.config import remove_remote
 
         with errors_named():
-            remove_remote(self._opened().layout.config, name)
+            remove_remote(self._opened.objects().layout.config, name)
 
     def catalog(self, remote: str) -> list[Listed]:
         """What a remote, or the built-in zoo, has to pull.
@@ -792,9 +773,9 @@ class Store:
         from zoostore.errors import NeededNetwork, UnknownRemote
 
         with errors_named():
-            for zoo in self._zoos():
+            for zoo in self._getter.book.zoos():
                 if zoo.name == remote:
-                    if zoo.needs_network and self._is_offline():
+                    if zoo.needs_network and self._getter.book.is_offline:
                         raise NeededNetwork(f"The remote {remote} was not asked: offline.")
                     with contextlib.closing(zoo):
                         return list(zoo.catalog.values())
@@ -803,139 +784,20 @@ class Store:
     @property
     def absent_alternates(self) -> tuple[str, ...]:
         """Why alternates could not be looked in, as far as any was needed."""
-        return tuple(found.problem for found in self._alternates or () if found.problem)
+        return self._opened.absent_alternates
 
-    # How the store is opened
+    # What stands behind it
 
-    def _layout(self) -> Layout:
-        from zoostore.store.layout import Layout
+    @functools.cached_property
+    def _getter(self) -> Getter:
+        from zoostore.getting import Getter
 
-        return Layout(self.path, environment.index_folder())
+        return Getter(self._opened, self._progress, offline=self._offline)
 
-    def _named(self) -> Names:
-        from zoostore.store.names import Names
-
-        if self._names is None:
-            self._names = Names(self._layout())
-        else:
-            self._names.refresh()
-        return self._names
-
-    def _opened(self) -> ObjectStore:
-        names = self._named()
-        if self._objects is None:
-            config = self._read_config(names.layout)
-            self._objects = self._objects_of(names, config)
-        for alternate in self._alternates or ():
-            if alternate.store is not None:
-                alternate.store.names.refresh()
-        return self._objects
-
-    def _objects_of(self, names: Names, config: Config) -> ObjectStore:
-        if not config.alternates:
-            from zoostore.store.objectstore import ObjectStore
-
-            return ObjectStore(names, large_object=config.large_object, threads=config.threads)
-        from zoostore.store.front import FrontStore
-
-        return FrontStore(
-            names,
-            self._opened_alternates,
-            large_object=config.large_object,
-            threads=config.threads,
-        )
-
-    def _opened_alternates(self) -> list[Alternate]:
-        """The stores to look in after this one."""
-        from zoostore.alternates import open_alternates
-
-        if self._alternates is None:
-            self._alternates = open_alternates(self._layout())
-        return self._alternates
-
-    def _writable(self) -> ObjectStore:
-        if self._names is None:
-            layout = self._layout()
-            if not layout.exists():
-                layout.create()
-        store = self._opened()
-        store.names.require_writable()
-        return store
-
-    def _for_checkout(self) -> ObjectStore:
-        """A store that only need be written to if something has to be pulled."""
-        return self._opened() if self._layout().exists() else self._writable()
-
-    def _config(self, store: ObjectStore) -> Config:
-        return self._read_config(store.layout)
-
-    @staticmethod
-    def _read_config(layout: Layout) -> Config:
-        from zoostore.config import read_config
-
-        return read_config(layout.config)
-
-    def _is_offline(self) -> bool:
-        return environment.is_offline() if self._offline is None else self._offline
-
-    def _sources(self, stub: Stub | None = None) -> Sources:
-        """Whom to ask, for a model of this name if there is one."""
-        from zoostore.ops.asking import Sources
-        from zoostore.stubs import HUB
-
-        upstream = self._hub() if stub is not None and stub.scheme == HUB else None
-        zoos: list[Zoo] = [*self._alternate_sources(), *self._zoos()]
-        return Sources(zoos, self._is_offline(), self._start_downloads, upstream)
-
-    def _hub(self) -> HubSource:
-        from zoostore.sources.hub import HubSource
-
-        return HubSource(environment.hub_endpoint(), environment.hub_token(), self._client())
-
-    def _client(self) -> HttpClient:
-        from zoostore.transport.http import HttpClient
-
-        if self._http is None:
-            self._http = HttpClient(progress=self._progress)
-        return self._http
-
-    def _start_downloads(self, folder: Path) -> Downloads:
-        from zoostore.transport.downloads import Downloads
-
-        return Downloads(folder, self._client(), self._progress)
-
-    def _alternate_sources(self) -> list[AlternateSource]:
-        if not self._read_config(self._layout()).alternates:
-            return []
-        from zoostore.ops.from_alternate import AlternateSource
-
-        alternates = self._opened_alternates()
-        return [AlternateSource(alternate, lambda: alternates) for alternate in alternates]
-
-    def _zoos(self) -> list[ZooSource]:
-        from zoostore.sources.zoo import ZooSource
-
-        addresses = {}
-        first = environment.first_remote()
-        if first:
-            addresses["environment"] = first
-        addresses |= self._read_config(self._layout()).remotes
-        zoos = [ZooSource(name, self._files_at(address)) for name, address in addresses.items()]
-        return [*zoos, ZooSource(BUILTIN, self._files_at(_builtin_zoo()))]
-
-    def _files_at(self, address: str) -> StaticFiles:
-        from zoostore.transport.directory import DirectoryFiles
-
-        if address.startswith(("http://", "https://")):
-            from zoostore.transport.web_files import HttpFiles
-
-            return HttpFiles(address, self._client())
-        return DirectoryFiles(Path(address.removeprefix("file://")))
-
-    def _find(self, stub: str | Stub) -> Found:
+    def _find(self, stub: str) -> Found:
         from zoostore.ops.history import find
 
-        return find(self._opened(), _parsed(stub) if isinstance(stub, str) else stub)
+        return find(self._opened.objects(), _parsed(stub))
 
     def _planned_without_store(self, plan: Callable[..., Pulled]) -> Pulled:
         """What a pull into a store that is not there yet would bring."""
@@ -943,174 +805,14 @@ class Store:
 
         with tempfile.TemporaryDirectory() as scratch:
             empty = Store(Path(scratch) / "store", offline=self._offline)
-            empty._writable()
+            empty._opened.writable()
             return plan(empty, dry_run=True)
-
-    def _contents(self, stub: Stub) -> Contents:
-        """A snapshot with its files, from a source if it is not here; nothing is kept of that."""
-        from zoostore.errors import UnknownStub
-        from zoostore.ops.asking import resolve
-        from zoostore.ops.browse import Contents, contents
-        from zoostore.sources.base import Offer
-
-        def there(sources: Sources, stub: Stub) -> Contents:
-            offer = resolve(sources, stub).value
-            if not isinstance(offer, Offer):
-                raise UnknownStub(
-                    f"{stub} is not here. What is in it is known once it was pulled.",
-                    stub=str(stub),
-                )
-            return Contents(offer.stub, offer.id, offer.snapshot, offer.listing)
-
-        return self._here_or_there(stub, contents, there)
-
-    def _here_or_there(
-        self,
-        stub: Stub,
-        here: Callable[[ObjectStore, Found], T],
-        there: Callable[[Sources, Stub], T],
-    ) -> T:
-        """What the store has to say of a stub, or else the sources."""
-        from zoostore.errors import DamagedContent, UnknownRevision, UnknownStub
-        from zoostore.stubs import Stub
-
-        absent: ZooError | None = None
-        if self._layout().exists():
-            store = self._opened()
-            try:
-                found = self._again_if_healed([stub], lambda: self._find(stub))
-                stub = Stub(found.stub, str(found.id))
-                return self._again_if_healed([stub], lambda: here(store, found))
-            except (UnknownStub, UnknownRevision, DamagedContent) as error:
-                absent = error
-        with self._sources(stub) as sources:
-            try:
-                return there(sources, stub)
-            except UnknownStub as error:
-                raise absent or error from None
-
-    def _left_out(self, stub: Stub) -> list[str]:
-        """The globs that leave out what the stub's selectors do not choose."""
-        if not stub.selectors:
-            return []
-        from zoostore.files.globs import exact
-        from zoostore.roles import left_out
-
-        return [
-            exact(path) for path in sorted(left_out(self._contents(stub).listing, stub.selectors))
-        ]
-
-    def _bring(
-        self, store: ObjectStore, stub: Stub, chosen: Selector, *, verify: bool = False
-    ) -> Brought:
-        """A snapshot with all that is chosen of it here, pulled only if it must be."""
-        from zoostore.errors import DamagedContent, TransferFailed, UnknownRevision, UnknownStub
-        from zoostore.ops.bringing import Brought, bring_here
-        from zoostore.ops.history import find, is_in_part
-        from zoostore.stubs import Stub
-
-        now = int(time.time())
-        damage = part = None
-
-        def bring(found: Found) -> Brought:
-            get = functools.partial(self._get_missing, store, found)
-            return bring_here(store, get, found, chosen, now)
-
-        try:
-            if verify:
-                store.distrust_all()
-            found = self._again_if_healed([stub], lambda: find(store, stub))
-            if not is_in_part(found.snapshot) or self._is_offline() or store.names.read_only:
-                # From here on exactly this snapshot is meant, whatever a source has now.
-                stub = Stub(found.stub, str(found.id))
-                return self._again_if_healed([stub], lambda: bring(found))
-            part = found  # and the source has the rest
-        except (UnknownStub, UnknownRevision):
-            store.names.require_writable()
-        except DamagedContent as error:  # a tree or the snapshot itself: a source may have it
-            if store.names.read_only:
-                raise
-            damage = error
-        from zoostore.objects.listing import flatten
-        from zoostore.ops.pull import pull
-
-        try:
-            with self._sources(stub) as sources:
-                pulled = _again_if_swept(
-                    lambda: pull(store, sources, stub, chosen, now, self._progress)
-                )
-        except (UnknownStub, UnknownRevision) as error:
-            raise damage or error from None
-        except TransferFailed:
-            if part is None:
-                raise
-            return bring(part)
-        found = self._find(f"{pulled.stub}@{pulled.snapshot}")
-        return Brought(found, flatten(store.tree, found.snapshot.tree), pulled)
-
-    def _complete(self, store: ObjectStore, found: Found, wanted: Listing) -> None:
-        """Get what is missing or damaged of some files of a snapshot, if anybody has it.
-
-        Raises: what `complete` raises.
-        """
-        from zoostore.ops.bringing import missing_blobs
-
-        missing = missing_blobs(store, wanted)
-        if missing and not store.names.read_only:
-            self._get_missing(store, found, wanted, missing)
-
-    def _get_missing(
-        self, store: ObjectStore, found: Found, wanted: Listing, missing: Mapping[Oid, int]
-    ) -> None:
-        """Ask every source for what is missing of some files. Raises what `complete` raises."""
-        from zoostore.ops.completing import complete
-
-        with self._sources(_parsed(found.stub)) as sources:
-            complete(store, sources, found, wanted, missing, self._progress)
-
-    def _again_if_healed(self, stubs: Sequence[Stub], work: Callable[[], T]) -> T:
-        """What some work comes to, done again where a tree or a snapshot had to be got back."""
-        from zoostore.errors import DamagedContent
-
-        try:
-            return work()
-        except DamagedContent:
-            if self._opened().names.read_only or not self._heal_all(stubs):
-                raise
-        return work()
-
-    def _heal_all(self, stubs: Sequence[Stub]) -> bool:
-        """Heal every one of them; whether any had to be, and could be."""
-        healed = [self._heal(stub) for stub in stubs]
-        return any(healed)
-
-    def _heal(self, stub: Stub) -> bool:
-        """Get back the trees and snapshots that a stub leads to; whether all of them are here."""
-        from zoostore.ops.history import tips_meant
-        from zoostore.ops.regaining import lost_structure, regain_structure
-
-        store = self._opened()
-        tips = tips_meant(store, stub)
-        if not any(lost_structure(store, tips)):
-            return False  # that was not it
-        with self._sources(stub) as sources:
-            return not regain_structure(store, sources.usable(), tips)
 
     @staticmethod
     def _note(message: str, metadata: Mapping[str, str] | None, moment: int | None) -> Note:
         from zoostore.ops.recording import Note
 
         return Note(int(time.time()) if moment is None else moment, message, dict(metadata or {}))
-
-
-def _again_if_swept(work: Callable[[], T]) -> T:
-    """What some work comes to, done again where gc took something away that it had found."""
-    from zoostore.errors import SweptAway
-
-    for _ in range(_TRIES):
-        with contextlib.suppress(SweptAway):
-            return work()
-    return work()
 
 
 def _parsed(text: str) -> Stub:
@@ -1131,10 +833,6 @@ def _pinned(working: WorkingDirectory) -> str:
 
 def _short_name(stub: str) -> str:
     return _parsed(stub).short_name
-
-
-def _builtin_zoo() -> str:
-    return str(Path(__file__).parent / "zoo" / "published")
 
 
 def _absolute(url: str) -> str:

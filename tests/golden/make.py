@@ -44,7 +44,7 @@ def make(root: Path) -> None:
     (source / "latest").symlink_to("model.onnx")
     (source / "empty").mkdir()
     store.add(source, BASE, message="The first", metadata={"run": "1"}, time=1_793_491_200)
-    objects = store._writable()
+    objects = store._opened.writable()
     tag(objects, parse_stub(BASE), "v1", 1_793_491_201)
     (source / "model.md").write_bytes(b"# A better model\n")
     store.add(source, BASE, message="Größer", time=1_793_491_202)

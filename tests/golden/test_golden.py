@@ -66,7 +66,7 @@ def test_aliases_are_known(store: Store) -> None:
     content = FILES["model.onnx"]
 
     for kind in (SHA256, GIT_BLOB):
-        assert store._opened().find(digest_bytes(kind, content)) == hash_bytes(content)
+        assert store._opened.objects().find(digest_bytes(kind, content)) == hash_bytes(content)
 
 
 def test_the_settings_are_read(store: Store) -> None:

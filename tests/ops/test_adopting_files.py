@@ -31,7 +31,7 @@ def sha256(content: bytes) -> Digest:
 
 
 def adopt(store: Store, path: Path, *promised: Digest) -> Adopted:
-    with Batch(store._writable()) as batch:
+    with Batch(store._opened.writable()) as batch:
         stamp = Stamp.of(path.lstat())
         read = read_file(path, stamp, promised, batch.staging)
         done = adopt_file(batch, path, stamp, read, "test", lambda _: None)
@@ -74,7 +74,7 @@ def test_a_large_file_is_linked_and_stays_as_it_was(
     after = path.stat()
     for field in ("st_mode", "st_mtime_ns", "st_ino", "st_size", "st_uid"):
         assert getattr(after, field) == getattr(before, field)
-    assert store._opened().find(sha256(LARGE)) == done.oid
+    assert store._opened.objects().find(sha256(LARGE)) == done.oid
     assert store.verify().is_clean
 
 
@@ -99,7 +99,7 @@ def test_another_file_system_is_copied_from(store: Store, elsewhere: Path) -> No
         pytest.skip("it is the same file system")
 
     assert adopt(store, elsewhere / "a").how == "copy"
-    loose = store._opened().loose_path(hash_bytes(LARGE))
+    loose = store._opened.objects().loose_path(hash_bytes(LARGE))
     assert loose is not None
     assert stat.S_IMODE(loose.stat().st_mode) == 0o444
 

@@ -206,7 +206,7 @@ def original(
     store.add(lay_at(root / "first", {**FILES, "small.txt": b"before"}), STUB, time=1)
     store.tag(STUB, "v1")
     store.add(lay_at(root / "source", FILES), STUB, time=2)
-    with Batch(store._writable()) as batch:
+    with Batch(store._opened.writable()) as batch:
         named: set[Digest] = {digest_bytes("sha256", BIG)}
         batch.note_aliases("a test", {hash_bytes(BIG): named})
         batch.publish()

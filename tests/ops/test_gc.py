@@ -237,7 +237,7 @@ def test_what_a_name_led_to_is_kept_for_a_while(
 def test_what_a_command_left_that_did_not_end_is_kept_for_a_while(
     two: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Batch(two._opened()) as batch:
+    with Batch(two._opened.objects()) as batch:
         for data in (b"orphan", b"large orphan" * 9):
             batch.receive(hash_bytes(data), len(data), [data], lambda _: None)
         batch.publish()
@@ -252,7 +252,7 @@ def test_what_a_command_left_that_did_not_end_is_kept_for_a_while(
 
 def test_what_work_in_flight_has_published_stays(two: Store) -> None:
     data = b"large orphan" * 9
-    with Batch(two._opened()) as batch:
+    with Batch(two._opened.objects()) as batch:
         batch.receive(hash_bytes(data), len(data), [data], lambda _: None)
         batch.publish()
         batch.receive(hash_bytes(SMALL), len(SMALL), [SMALL], lambda _: None)
@@ -342,7 +342,7 @@ def test_a_pull_that_found_what_is_swept_then_gets_it_again(
 
 
 def test_a_tag_is_not_given_to_what_goes(two: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = type(two._opened().names).change
+    real = type(two._opened.objects().names).change
     todo = ["rm"]
 
     def change(names: object, change: RefChange, *rest: object) -> None:
@@ -353,7 +353,7 @@ def test_a_tag_is_not_given_to_what_goes(two: Store, monkeypatch: pytest.MonkeyP
             now(other)
         real(names, change, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(two._opened().names), "change", change)
+    monkeypatch.setattr(type(two._opened.objects().names), "change", change)
     with pytest.raises(UnknownStub):
         two.tag("zoo:one", "v1")
     assert two.verify().is_clean
@@ -383,7 +383,7 @@ def test_a_name_that_comes_while_it_plans_is_seen(
 
 
 def test_aliases_of_what_goes_are_forgotten_and_the_others_kept(two: Store) -> None:
-    store = two._opened()
+    store = two._opened.objects()
     sha = {data: digest_bytes("sha256", data) for data in (SMALL, b"1")}
     with Batch(store) as batch:
         batch.note_aliases("tests", {hash_bytes(data): [digest] for data, digest in sha.items()})
@@ -394,7 +394,7 @@ def test_aliases_of_what_goes_are_forgotten_and_the_others_kept(two: Store) -> N
     now(two)
 
     shutil.rmtree(two.path / "index")
-    again = Store(two.path)._opened()
+    again = Store(two.path)._opened.objects()
     assert again.find(sha[SMALL]) == hash_bytes(SMALL)
     assert again.names.view(lambda index: index.alias(sha[b"1"])) is None
     assert again.find(Digest(BLAKE3, hash_bytes(b"1"))) is None
@@ -580,7 +580,7 @@ def test_what_is_stored_anew_while_its_old_file_goes_is_not_lost(
     model = lay("one", {"own.bin": LARGE, "own.txt": SMALL})
     store.add(model, "zoo:one", time=1)
     store.remove("zoo:one")
-    disk, objects = on_disk(store._layout()), store._opened()
+    disk, objects = on_disk(store._opened.layout), store._opened.objects()
     numbers = range(len(disk.sizes))
     packs = list(disk.packs_with({disk.numbering.oid(number) for number in numbers}))
     dead = disk.loose_among(numbers)

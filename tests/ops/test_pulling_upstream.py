@@ -313,7 +313,7 @@ def test_a_model_that_two_pull_at_once_is_sent_once(
 
 def test_digests_are_those_of_the_content(hub: Hub, commit: str, store: Store) -> None:
     store.pull(STUB)
-    objects = store._opened()
+    objects = store._opened.objects()
     sha256 = Digest("sha256", hashlib.sha256(WEIGHTS).digest())
     blob = Digest("git-sha1", hashlib.sha1(b"blob 2\0{}").digest())
 

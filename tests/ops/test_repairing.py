@@ -75,7 +75,7 @@ def aside(store: Store) -> list[str]:
 
 
 def objects_of(store: Store) -> ObjectStore:
-    return store._writable()
+    return store._opened.writable()
 
 
 # Who gives it back
@@ -573,7 +573,7 @@ def test_a_link_of_the_users_own_is_no_damage(added: Store, tmp_path: Path, targ
 
 
 def test_an_empty_reflog_is_no_damage(store: Store, lay: LayOut) -> None:
-    store._writable()
+    store._opened.writable()
     (store.path / "reflog").write_bytes(b"")
 
     assert store.verify().is_clean
@@ -745,7 +745,7 @@ def test_a_checkout_whose_records_are_lost_is_one_again(added: Store, tmp_path: 
 
 def test_what_the_index_does_not_know_is_not_missing(store: Store, lay: LayOut) -> None:
     store.add(lay("model", {"a": b"a"}), "zoo:m")
-    names = store._writable().names
+    names = store._opened.writable().names
     for name in names.view(lambda index: {record.name for record in index.packs().values()}):
         names.update(lambda index, name=name: index.forget_pack(index.pack_number(name)))  # type: ignore[misc]
 

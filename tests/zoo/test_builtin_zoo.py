@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zoostore import Store
-from zoostore.api import BUILTIN
+from zoostore.source_book import BUILTIN
 from zoostore.zoo.publish import NAME, PUBLISHED, TIME
 
 if TYPE_CHECKING:
