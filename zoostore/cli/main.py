@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -51,11 +53,19 @@ def main() -> None:
         # A name that the terminal has no letters for is escaped, and no failure.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # A command is soon over, and makes few cycles. To look for them among all that was imported
-    # would take a quarter of a short command's time, most of it at the end of the process.
+    code = 1
+
+    def end_at_once() -> None:
+        """To take apart all that was imported would be a quarter of a short command's time."""
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError):  # it was noticed before, if it cannot be said
+                stream.flush()
+        os._exit(code)
+
+    atexit.register(end_at_once)  # registered first, and so called when all others were
+    # A command is soon over, and makes few cycles among what it made.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     code = run(sys.argv[1:])
-    gc.freeze()
     sys.exit(code)
 
 
