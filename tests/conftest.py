@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -24,6 +24,7 @@ import pytest
 from hypothesis import settings
 
 from tests.hub import hub as hub  # a fixture
+from tests.web_server import WebServer
 from zoostore import Store
 from zoostore.cli.main import run
 from zoostore.transport.patience import Patience
@@ -287,13 +288,11 @@ Answer: TypeAlias = Callable[[Handler], None] | None
 """What to do with a request; None is to serve the file."""
 
 
-class Web(ThreadingHTTPServer):
+class Web(WebServer):
     """A web server on the loopback, with a list of what it was asked for.
 
     `answers` say, by path, what happens to the next requests; the last one stays.
     """
-
-    daemon_threads = True
 
     def __init__(self, root: Path, *, ranges: bool) -> None:
         handler = RangeHandler if ranges else Handler
@@ -308,9 +307,6 @@ class Web(ThreadingHTTPServer):
     @property
     def paths(self) -> list[str]:
         return [request.path for request in self.requests]
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what some tests are about."""
 
 
 class Serve(Protocol):

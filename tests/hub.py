@@ -29,7 +29,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -37,6 +37,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 import pytest
 
 from tests.hub_repository import Blob, Commit, Repository
+from tests.web_server import WebServer
 
 Headers: TypeAlias = Mapping[str, str]
 
@@ -153,9 +154,7 @@ Answer: TypeAlias = Callable[[Handler], None] | None
 """What to do with a request; None is to serve it as usual."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(WebServer):
     def __init__(self, hub: Hub, name: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.hub, self.name = hub, name
@@ -178,9 +177,6 @@ class _Server(ThreadingHTTPServer):
         for request in list(self._open):
             with contextlib.suppress(OSError):
                 request.shutdown(2)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what some tests are about."""
 
 
 class Hub:

@@ -11,12 +11,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.crashes.scenes import publish_zoo
 from tests.crashes.shim import build
+from tests.web_server import WebServer
 
 ROOT = Path(__file__).parents[2]
 IN_MEMORY = Path("/dev/shm")
@@ -53,16 +54,11 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-class _Web(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Those who ask are killed all the time."""
-
-
 @contextlib.contextmanager
 def set_up(folder: Path) -> Iterator[Setting]:
     """Have what sweeps need in a folder, for as long as the context lasts."""
     shim, zoo = build(folder), publish_zoo(folder)
-    with _Web(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(zoo))) as web:
+    with WebServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(zoo))) as web:
         thread = threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield Setting(shim, zoo, f"http://127.0.0.1:{web.server_port}")

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,6 +18,8 @@ from zoostore.digest import Digest, Oid, digest_bytes, hash_bytes
 from zoostore.errors import DamagedContent, ReadOnlyStore
 from zoostore.objects.aliases import Aliases, aliases_oid, encode_aliases
 from zoostore.store.batch import Batch
+from zoostore.store.derive import loose_files
+from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader
 from zoostore.store.records import Location, ObjectKind
@@ -570,6 +572,22 @@ def test_a_link_of_the_users_own_is_no_damage(added: Store, tmp_path: Path, targ
     assert added.verify().is_clean
     assert added.repair().is_done
     assert os.readlink(file) == target
+
+
+def test_what_gc_takes_away_while_it_is_verified_is_no_damage(
+    added: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added.remove(STUB)
+
+    def going(layout: Layout) -> Iterator[tuple[Oid, os.DirEntry[str]]]:
+        for oid, entry in loose_files(layout):
+            Path(entry.path).unlink(missing_ok=True)
+            yield oid, entry
+
+    monkeypatch.setattr("zoostore.ops.verifying_objects.loose_files", going)
+
+    assert added.verify().is_clean
+    assert not loose(added).exists()
 
 
 def test_an_empty_reflog_is_no_damage(store: Store, lay: LayOut) -> None:

@@ -7,12 +7,13 @@ import random
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import pytest
 
+from tests.web_server import WebServer
 from zoostore.digest import SHA256, Digest, DigestHasher
 from zoostore.progress import Progress
 from zoostore.transport.downloads import Downloads
@@ -115,13 +116,11 @@ Fault: TypeAlias = Callable[[Exchange], None] | None
 """What to do with a request; None is to answer as a server should."""
 
 
-class FaultServer(ThreadingHTTPServer):
+class FaultServer(WebServer):
     """Serves contents by their paths.
 
     `faults` say what happens to the next requests, whatever they ask for; `always` to all others.
     """
-
-    daemon_threads = True
 
     def __init__(self, contents: dict[str, bytes], *, ranges: bool) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
@@ -163,9 +162,6 @@ class FaultServer(ThreadingHTTPServer):
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(2)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what some tests are about."""
 
 
 class StartServer(Protocol):

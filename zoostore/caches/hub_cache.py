@@ -16,7 +16,7 @@ from zoostore.stubs import parse_stub
 
 KIND = "huggingface"
 
-_REPOSITORY = re.compile(r"(?P<kind>models|datasets|spaces|kernels)--(?P<name>.+)", re.DOTALL)
+_REPOSITORY = r"(?s)(?P<kind>models|datasets|spaces|kernels)--(?P<name>.+)"
 _PREFIXES = {"models": "hf:", "datasets": "hf:datasets/"}
 
 _HOME = "huggingface"
@@ -28,7 +28,7 @@ _SHARED_MARKER = _SHARED / ".huggingface-shared-blobs"
 def is_repository(folder: Path) -> bool:
     """Whether a folder is called as a cache calls a repository, and looks like one."""
     looks = any((folder / name).is_dir() for name in ("snapshots", "blobs", "refs"))
-    return looks and _REPOSITORY.fullmatch(folder.name) is not None
+    return looks and re.fullmatch(_REPOSITORY, folder.name) is not None
 
 
 def find_hub_cache(folder: Path) -> Path | None:
@@ -51,7 +51,7 @@ def read_hub_cache(folder: Path) -> Cache:
     problems: dict[str, str] = {}
     models: list[CachedModel] = []
     for name in sorted(os.listdir(root)):
-        if _REPOSITORY.fullmatch(name):
+        if re.fullmatch(_REPOSITORY, name):
             models += _read(root / name, (root,), problems)
     models.sort(key=lambda model: model.stub)
     return Cache(KIND, root, tuple(models), problems)
@@ -82,7 +82,7 @@ def _read(folder: Path, within: tuple[Path, ...], problems: dict[str, str]) -> l
 
 
 def _stub_of(name: str) -> str | None:
-    match = _REPOSITORY.fullmatch(name)
+    match = re.fullmatch(_REPOSITORY, name)
     prefix = _PREFIXES.get(match["kind"]) if match else None
     if match is None or prefix is None:
         return None

@@ -4,8 +4,6 @@ manifests/HOST/NAMESPACE/MODEL/TAG   JSON, an image manifest of Docker (version 
 blobs/sha256-HEX                     a content; once `sha256:HEX`
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

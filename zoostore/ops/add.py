@@ -1,7 +1,5 @@
 """add: import a directory as a new snapshot of a stub."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path

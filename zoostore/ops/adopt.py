@@ -1,7 +1,5 @@
 """adopt: another tool's cache becomes models here, by links where the file system makes them."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -128,8 +126,8 @@ def adopt(
 
 
 def _relink(
-    store: ObjectStore, taken: Mapping[Path, tuple[Oid, Stamp]], progress: Progress
-) -> Relinked:
+    store: ObjectStore, taken: Mapping[Path, tuple[Oid, "Stamp"]], progress: Progress
+) -> "Relinked":
     from zoostore.ops.relink import relink  # imported here: few ask for it
 
     return relink(store, taken, progress)
@@ -288,7 +286,7 @@ class _Work:
             keep_tag(self._store, batch, found, names, now)
         return found
 
-    def _same_state(self, state: Upstream, current: RefRecord) -> Snapshot | None:
+    def _same_state(self, state: "Upstream", current: RefRecord) -> Snapshot | None:
         """What a ref points to, if it is a part of a state that was pulled or adopted earlier."""
         try:
             snapshot = self._store.snapshot(current.snapshot)

@@ -3,8 +3,6 @@
 Mostly nothing is, and then nobody need be asked: how to ask is imported only by who does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

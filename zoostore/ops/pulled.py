@@ -1,7 +1,5 @@
 """What a pull brought, or would bring, and how a ref comes to follow its source."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,7 +72,7 @@ def ref_change(
     )
 
 
-def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
+def commit_state(store: ObjectStore, batch: "Batch", change: RefChange) -> None:
     """Publish a batch and move a ref to it, if another process has not just done the same.
 
     Raises:
@@ -89,7 +87,7 @@ def commit_state(store: ObjectStore, batch: Batch, change: RefChange) -> None:
         batch.publish()
 
 
-def keep_name(store: ObjectStore, batch: Batch, change: RefChange) -> None:
+def keep_name(store: ObjectStore, batch: "Batch", change: RefChange) -> None:
     """Set a tag, if another process has not just done the same.
 
     Args:

@@ -89,7 +89,14 @@ def bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
         return sum(place.stored for place in places.values())
     packs = open_packs(store.layout)
     packed = sum(stored for _, pack in packs for *_, stored, _ in read_raw_rows(pack))
-    return packed + sum(entry.stat().st_size for _, entry in loose_files(store.layout))
+    return packed + sum(_size_of(entry) for _, entry in loose_files(store.layout))
+
+
+def _size_of(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0  # gc has just taken it away
 
 
 def _note(store: ObjectStore, learned: Iterator[Learned]) -> None:
@@ -116,7 +123,7 @@ def _work(objects: _Objects) -> Iterator[tuple[Path, Callable[[], Learned | None
         if not objects.is_wanted(oid):
             continue
         path = Path(entry.path)
-        if entry.stat(follow_symlinks=False).st_size >= objects.share:
+        if _size_of(entry) >= objects.share:
             objects.large.append((oid, path))
         else:
             yield path, partial(_verify_loose, objects, oid, path, 1)

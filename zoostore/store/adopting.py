@@ -1,7 +1,5 @@
 """Adopting: somebody else's files become objects, without copying where links allow."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
