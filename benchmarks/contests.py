@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,10 +122,12 @@ def hold(contest: Contest, rounds: int, reserve: Reserve, *, cold: bool = False)
 
 
 def _turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
-    """Whose turn it is in which round. Each round begins with the next of them."""
+    """Whose turn it is in which round, in another order each time.
+
+    A machine may be slower for a while after it was busy: nobody always follows the same other.
+    """
     for number in range(rounds):
-        first = number % max(1, len(names))
-        for name in (*names[first:], *names[:first]):
+        for name in random.Random(number).sample(names, len(names)):
             yield number, name
 
 

@@ -178,6 +178,24 @@ def test_what_comes_out_must_be_what_went_in(tmp_path: Path) -> None:
             seats.same(tmp_path / "a", tmp_path / other)
 
 
+def test_nobody_always_runs_after_the_same_other(tmp_path: Path) -> None:
+    names, log = ["one", "two", "three", "four"], tmp_path / "log"
+    steps = {
+        name: lambda _, name=name: Step(Command(["sh", "-c", f"echo {name} >> {log}"]))  # type: ignore[misc]
+        for name in names
+    }
+
+    with Reserve(SCALE) as reserve:
+        contests.hold(Contest("what", "one", steps), 8, reserve)
+
+    turns = log.read_text().split()
+    rounds = [turns[at : at + len(names)] for at in range(0, len(turns), len(names))]
+    assert [sorted(each) for each in rounds] == [sorted(names)] * 8
+    for name in names:
+        before = {turns[at - 1] for at, turn in enumerate(turns) if at and turn == name}
+        assert len(before) > 1, f"{name} always follows {before}"
+
+
 def test_who_fails_is_out_and_is_named() -> None:
     steps = {
         "ours": lambda _: Step(Command(["true"])),

@@ -71,7 +71,7 @@ class Opened:
         return self._objects
 
     def writable(self) -> ObjectStore:
-        """The same, to be written to; made if there is none.
+        """Its objects, to be added to; made if there is none.
 
         Raises:
             ReadOnlyStore: it cannot be written to.
@@ -83,7 +83,7 @@ class Opened:
         return store
 
     def for_reading(self) -> ObjectStore:
-        """The same, made if there is none; who brings something here must ask for more."""
+        """Its objects; made if there is none. Only who brings something here need write to it."""
         return self.objects() if self.exists() else self.writable()
 
     def alternates(self) -> list[Alternate]:
