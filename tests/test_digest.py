@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,32 @@ def test_a_file_has_the_oid_of_its_bytes(tmp_path: Path, size: int) -> None:
     path = written(tmp_path / "file", pattern(size))
 
     assert hash_file(path) == (hash_bytes(pattern(size)), size)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_a_file_of_many_pieces_has_the_oid_of_its_bytes(
+    tmp_path: Path, extra: int, threads: int
+) -> None:
+    data = pattern(12 * CHUNK + extra)
+    told: list[int] = []
+
+    with open(written(tmp_path / "file", data), "rb") as file:
+        found = hash_descriptor(file.fileno(), threads=threads, advance=told.append)
+
+    assert found == (hash_bytes(data), len(data))
+    assert sum(told) == len(data)
+
+
+def test_who_is_told_of_pieces_can_have_the_reading_end(tmp_path: Path) -> None:
+    def stop(count: int) -> None:
+        raise InterruptedError(count)
+
+    before = threading.active_count()
+    with open(written(tmp_path / "file", pattern(20 * CHUNK)), "rb") as file:
+        with pytest.raises(InterruptedError):
+            hash_descriptor(file.fileno(), advance=stop)
+        assert threading.active_count() == before
 
 
 def test_a_files_position_is_neither_used_nor_moved(tmp_path: Path) -> None:

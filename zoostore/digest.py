@@ -5,10 +5,11 @@ hashed in BLAKE3's derive_key mode under a context of their own, so that no file
 can be made that has the id of a tree. What others call a content by is a digest.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias
 
 from blake3 import blake3
 
@@ -228,8 +229,12 @@ def hash_descriptor(
     return hasher.oid(), hasher.size
 
 
-def pieces_of(descriptor: int, size: int = _PARALLEL_CHUNK) -> Iterator[memoryview]:
-    """What an open file holds, from its start. A piece is good until the next is asked for.
+Pieces: TypeAlias = Generator[memoryview, None, None]
+"""What a file holds, in order. Each is good until the next is asked for."""
+
+
+def pieces_of(descriptor: int, size: int = _PARALLEL_CHUNK) -> Pieces:
+    """What an open file holds, from its start.
 
     The file position is not used and not moved.
 
@@ -268,9 +273,30 @@ def digest_descriptor(
 def _feed(
     hasher: Hasher | DigestHasher, descriptor: int, threads: int, advance: Callable[[int], object]
 ) -> None:
-    for piece in pieces_of(descriptor, CHUNK if threads == 1 else _PARALLEL_CHUNK):
-        hasher.update(piece)
-        advance(len(piece))
+    pieces = pieces_of(descriptor, CHUNK) if threads == 1 else _pieces_ahead(descriptor)
+    with contextlib.closing(pieces):
+        for piece in pieces:
+            hasher.update(piece)
+            advance(len(piece))
+
+
+def _pieces_ahead(descriptor: int) -> Pieces:
+    """As `pieces_of`, but each piece is read while the one before it is hashed."""
+    if os.fstat(descriptor).st_size <= _PARALLEL_CHUNK:
+        yield from pieces_of(descriptor)
+        return
+    from concurrent.futures.thread import ThreadPoolExecutor  # few files are so large
+
+    into, other = (memoryview(bytearray(_PARALLEL_CHUNK)) for _ in range(2))
+    offset = 0
+    with ThreadPoolExecutor(1, "reading ahead") as reader:
+        reading = reader.submit(_read_at, descriptor, into, offset)
+        while count := reading.result():
+            piece = into[:count]
+            into, other = other, into
+            offset += count
+            reading = reader.submit(_read_at, descriptor, into, offset)
+            yield piece
 
 
 def _read_at(descriptor: int, view: memoryview, offset: int) -> int:
