@@ -181,7 +181,7 @@ def test_what_comes_out_must_be_what_went_in(tmp_path: Path) -> None:
 def test_nobody_always_runs_after_the_same_other(tmp_path: Path) -> None:
     names, log = ["one", "two", "three", "four"], tmp_path / "log"
     steps = {
-        name: lambda _, name=name: Step(Command(["sh", "-c", f"echo {name} >> {log}"]))  # type: ignore[misc]
+        name: lambda _, name=name: Step(Command(["sh", "-c", f"echo {name} >> {log}"]))
         for name in names
     }
 
