@@ -1,6 +1,6 @@
 """`python -m zoostore` is the command line."""
 
-from zoostore.cli.main import main
+from zoostore.cli.process import main
 
 if __name__ == "__main__":
     main()

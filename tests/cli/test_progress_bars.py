@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 PROGRAM = """
-from zoostore.cli.main import main
+from zoostore.cli.process import main
 from zoostore.cli.progress.bars import Bars
 Bars.patience = Bars.period = 0.001
 main()

@@ -1,12 +1,8 @@
-"""The command `zoostore`: its verbs, and how it ends."""
+"""The command `zoostore`: its verbs, and what they end with."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import gc
 import importlib
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +16,6 @@ from zoostore.errors import ZooError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 class _Verbs(click.Group):
@@ -45,28 +40,6 @@ class _Verbs(click.Group):
 @common_options
 def cli() -> None:
     """Git for model files: every file is kept once, by its hash."""
-
-
-def main() -> None:
-    """Run the command line, and end the process."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal has no letters for is escaped, and no failure.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    code = 1
-
-    def end_at_once() -> None:
-        """To take apart all that was imported would be a quarter of a short command's time."""
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            with contextlib.suppress(OSError):  # it was noticed before, if it cannot be said
-                stream.flush()
-        os._exit(code)
-
-    atexit.register(end_at_once)  # registered first, and so called when all others were
-    # A command is soon over, and makes few cycles among what it made.
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    code = run(sys.argv[1:])
-    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
