@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from zoostore.ops.status import Status
     from zoostore.ops.verify import Verified
     from zoostore.ops.working import WorkingDirectory
+    from zoostore.source_book import SourceBook
     from zoostore.sources.catalog import Listed
     from zoostore.stubs import Stub
 
@@ -226,7 +227,7 @@ class Store:
         with errors_named():
             chosen = selector(include, [*exclude, *self._getter.left_out(parsed)])
             store = self._opened.for_reading()
-            with self._getter.book.sources(parsed) as sources:
+            with self._book.sources(parsed) as sources:
                 if dry_run:
                     todo = plan_pull(store, sources, parsed, chosen, self._progress)
                     return todo if isinstance(todo, Pulled) else todo.summary()
@@ -281,11 +282,7 @@ class Store:
             store = self._opened.writable()
             name = ref_to_write(store, stub)
             folder = store.layout.downloads
-            start = (
-                None
-                if self._getter.book.is_offline
-                else lambda: self._getter.book.start_downloads(folder)
-            )
+            start = None if self._book.is_offline else lambda: self._book.start_downloads(folder)
             options = {"force": force, "dry_run": dry_run}
             with alone(store, name, self._progress) as has_waited:
                 options["has_waited"] = has_waited
@@ -525,7 +522,7 @@ class Store:
         """
         from zoostore.errors import ZooError
 
-        with errors_named(), self._getter.book.sources() as sources:
+        with errors_named(), self._book.sources() as sources:
             for source in sources.usable():
                 with contextlib.suppress(ZooError):
                     url = source.url_of(stub, oid)
@@ -553,7 +550,7 @@ class Store:
         unknown = facets.keys() - set(FACETS)
         if unknown:
             raise UsageError(f"Stubs have no {', '.join(sorted(unknown))}; they have {FACETS}.")
-        with errors_named(), self._getter.book.sources() as sources:
+        with errors_named(), self._book.sources() as sources:
             store = self._opened.objects() if self._opened.exists() else None
             return search(store, sources, Query(facets, text.split(), tag))
 
@@ -703,7 +700,7 @@ class Store:
             return repair(
                 store,
                 names,
-                lambda name: self._getter.book.sources(_parsed(name)),
+                lambda name: self._book.sources(_parsed(name)),
                 int(time.time()),
                 self._progress,
                 drop=drop,
@@ -747,7 +744,7 @@ class Store:
 
     def remotes(self) -> dict[str, str]:
         """The remotes by name, in the order in which they are asked."""
-        return {source.name: source.address for source in self._getter.book.zoos()}
+        return {source.name: source.address for source in self._book.zoos()}
 
     def add_remote(self, name: str, url: str) -> None:
         """Name a published zoo: a URL, or the path of a directory."""
@@ -773,9 +770,9 @@ class Store:
         from zoostore.errors import NeededNetwork, UnknownRemote
 
         with errors_named():
-            for zoo in self._getter.book.zoos():
+            for zoo in self._book.zoos():
                 if zoo.name == remote:
-                    if zoo.needs_network and self._getter.book.is_offline:
+                    if zoo.needs_network and self._book.is_offline:
                         raise NeededNetwork(f"The remote {remote} was not asked: offline.")
                     with contextlib.closing(zoo):
                         return list(zoo.catalog.values())
@@ -789,10 +786,16 @@ class Store:
     # What stands behind it
 
     @functools.cached_property
+    def _book(self) -> SourceBook:
+        from zoostore.source_book import SourceBook
+
+        return SourceBook(self._opened, self._progress, offline=self._offline)
+
+    @functools.cached_property
     def _getter(self) -> Getter:
         from zoostore.getting import Getter
 
-        return Getter(self._opened, self._progress, offline=self._offline)
+        return Getter(self._opened, self._book, self._progress)
 
     def _find(self, stub: str) -> Found:
         from zoostore.ops.history import find

@@ -18,6 +18,7 @@ from zoostore.errors import (
 from zoostore.opened import Opened, again_if_swept
 from zoostore.ops.history import Found, find, is_in_part, tips_meant
 from zoostore.progress import Progress
+from zoostore.source_book import SourceBook
 from zoostore.stubs import Stub, parse_stub
 
 # What asks others is imported where it is needed: most often all is here.
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from zoostore.ops.asking import Sources
     from zoostore.ops.bringing import Brought
     from zoostore.ops.browse import Contents
-    from zoostore.source_book import SourceBook
     from zoostore.store.objectstore import ObjectStore
 
 T = TypeVar("T")
@@ -37,20 +37,13 @@ class Getter:
     """Has models, or parts of them, here or looked at, whoever has them.
 
     Args:
-        offline: whether the network must not be used; None: what the environment says.
+        book: whom to ask.
     """
 
-    def __init__(self, opened: Opened, progress: Progress, *, offline: bool | None) -> None:
+    def __init__(self, opened: Opened, book: SourceBook, progress: Progress) -> None:
         self._opened = opened
+        self._book = book
         self._progress = progress
-        self._offline = offline
-
-    @functools.cached_property
-    def book(self) -> SourceBook:
-        """Whom to ask."""
-        from zoostore.source_book import SourceBook
-
-        return SourceBook(self._opened, self._progress, offline=self._offline)
 
     def contents(self, stub: Stub) -> Contents:
         """A snapshot with its files, from a source if it is not here; nothing is kept of that.
@@ -94,7 +87,7 @@ class Getter:
                 return self.again_if_healed([stub], lambda: here(store, found))
             except (UnknownStub, UnknownRevision, DamagedContent) as error:
                 absent = error
-        with self.book.sources(stub) as sources:
+        with self._book.sources(stub) as sources:
             try:
                 return there(sources, stub)
             except UnknownStub as error:
@@ -132,7 +125,7 @@ class Getter:
                 store.distrust_all()
             found = self.again_if_healed([stub], lambda: find(store, stub))
             is_all = not is_in_part(found.snapshot)
-            if is_all or self.book.is_offline or store.names.read_only:
+            if is_all or self._book.is_offline or store.names.read_only:
                 # From here on exactly this snapshot is meant, whatever a source has now.
                 stub = Stub(found.stub, str(found.id))
                 return self.again_if_healed([stub], lambda: bring(found))
@@ -147,7 +140,7 @@ class Getter:
         from zoostore.ops.pull import pull
 
         try:
-            with self.book.sources(stub) as sources:
+            with self._book.sources(stub) as sources:
                 pulled = again_if_swept(
                     lambda: pull(store, sources, stub, chosen, now, self._progress)
                 )
@@ -186,7 +179,7 @@ class Getter:
         """Ask every source for what is missing of some files."""
         from zoostore.ops.completing import complete
 
-        with self.book.sources(parse_stub(found.stub)) as sources:
+        with self._book.sources(parse_stub(found.stub)) as sources:
             complete(store, sources, found, wanted, missing, self._progress)
 
     def _heal_all(self, stubs: Sequence[Stub]) -> bool:
@@ -202,5 +195,5 @@ class Getter:
         tips = tips_meant(store, stub)
         if not any(lost_structure(store, tips)):
             return False  # that was not it
-        with self.book.sources(stub) as sources:
+        with self._book.sources(stub) as sources:
             return not regain_structure(store, sources.usable(), tips)

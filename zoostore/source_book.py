@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from zoostore import environment
 from zoostore.opened import Opened
-from zoostore.ops.asking import Sources
 from zoostore.progress import Progress
-from zoostore.sources.base import Zoo
-from zoostore.sources.zoo import ZooSource
 from zoostore.stubs import HUB, Stub
-from zoostore.transport.base import StaticFiles
-from zoostore.transport.directory import DirectoryFiles
 
-# What needs the network is imported where it is asked.
+# Imported where somebody is asked: most often nobody need be, and only whether one may.
 if TYPE_CHECKING:
+    from zoostore.ops.asking import Sources
     from zoostore.ops.from_alternate import AlternateSource
+    from zoostore.sources.base import Zoo
     from zoostore.sources.hub import HubSource
+    from zoostore.sources.zoo import ZooSource
+    from zoostore.transport.base import StaticFiles
     from zoostore.transport.downloads import Downloads
     from zoostore.transport.http import HttpClient
 
@@ -48,12 +47,16 @@ class SourceBook:
 
     def sources(self, stub: Stub | None = None) -> Sources:
         """Whom to ask, for a model of this name if there is one. Use as a context."""
+        from zoostore.ops.asking import Sources
+
         upstream = self._hub() if stub is not None and stub.scheme == HUB else None
         zoos: list[Zoo] = [*self._alternates(), *self.zoos()]
         return Sources(zoos, self.is_offline, self.start_downloads, upstream)
 
     def zoos(self) -> list[ZooSource]:
         """The remotes, in the order in which they are asked, and the built-in zoo."""
+        from zoostore.sources.zoo import ZooSource
+
         addresses = {}
         first = environment.first_remote()
         if first:
@@ -93,6 +96,8 @@ class SourceBook:
             from zoostore.transport.web_files import HttpFiles
 
             return HttpFiles(address, self._client())
+        from zoostore.transport.directory import DirectoryFiles
+
         return DirectoryFiles(Path(address.removeprefix("file://")))
 
 

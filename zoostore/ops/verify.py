@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from zoostore.digest import Oid
 from zoostore.files.readers import threads_for
-from zoostore.groups import batched
 from zoostore.ops.findings import Finding, Report
 from zoostore.ops.verifying_checkouts import verify_checkouts
 from zoostore.ops.verifying_names import (
@@ -23,9 +22,9 @@ from zoostore.store.index import Reader, Writer
 from zoostore.store.layout import Layout
 from zoostore.store.mending import index_copies
 from zoostore.store.objectstore import ObjectStore
+from zoostore.store.records import LOOSE
 
 _MORE_LOOKS = 5
-_LOOKED_UP_TOGETHER = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +165,10 @@ def _gone(index: Reader, layout: Layout) -> set[Oid]:
     packs = {
         number for number, record in index.packs().items() if layout.pack(record.name).exists()
     }
-    not_packed = (Oid(oid) for oid, number in index.pack_numbers() if number not in packs)
     return {
         oid
-        for some in batched(not_packed, _LOOKED_UP_TOGETHER)
-        for oid, place in index.locations_of(some).items()
-        if not (place.is_loose and layout.has_loose(oid))
+        for oid, number in index.pack_numbers()
+        if not (layout.has_loose(oid) if number == LOOSE else number in packs)
     }
 
 

@@ -87,9 +87,15 @@ def bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
     if only is not None:
         places = store.names.view(lambda index: index.locations_of(only))
         return sum(place.stored for place in places.values())
-    packs = open_packs(store.layout)
-    packed = sum(stored for _, pack in packs for *_, stored, _ in read_raw_rows(pack))
+    packed = sum(_stored_in(pack) for _, pack in open_packs(store.layout))
     return packed + sum(_size_of(entry) for _, entry in loose_files(store.layout))
+
+
+def _stored_in(pack: PackReader) -> int:
+    try:
+        return pack.stored_bytes()
+    except MalformedObject:
+        return pack.status().st_size
 
 
 def _size_of(entry: os.DirEntry[str]) -> int:

@@ -97,10 +97,10 @@ class Reader:
         value = self._get(_OBJECTS, oid)
         return _decode_location(value) if value is not None else None
 
-    def pack_numbers(self) -> Iterator[tuple[bytes, int]]:
-        """Every object's oid, and the number of its pack: no more, for who asks about all."""
+    def pack_numbers(self) -> Iterator[tuple[Oid, int]]:
+        """The number of every object's pack: no more of its location, for who asks about all."""
         for key, value in self._items(_OBJECTS):
-            yield key, _OBJECT.unpack(value)[_PACK_NUMBER]
+            yield Oid(key), _OBJECT.unpack(value)[_PACK_NUMBER]
 
     def locations_of(self, oids: Iterable[Oid]) -> dict[Oid, Location]:
         """Where objects are, of those that are known."""

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from zoostore.digest import OID_BYTES, Oid
+from zoostore.digest import Oid
 from zoostore.errors import NewerFormat, NoStore, ReadOnlyStore, UsageError
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import fsync_directory, replace_durably
@@ -16,7 +16,6 @@ FORMAT = 1
 _FORMAT_LINE = "zoostore {}\n"
 _OBJECTS = "objects"
 _FOLDERS = (_OBJECTS, "packs", "index", "checkouts", "tmp", "quarantine")
-_HEX = frozenset("0123456789abcdef")
 _NAMES = frozenset(["format", "config.toml", "reflog", *_FOLDERS])
 
 
@@ -28,8 +27,11 @@ def is_store(path: Path) -> bool:
 def is_object_path(path: str) -> bool:
     """Whether a path is that of a loose object, of this store or of another."""
     folder, first, rest = ("", "", "", *Path(path).parts)[-3:]
-    is_oid = len(first) == 2 and len(rest) == 2 * OID_BYTES - 2 and _HEX.issuperset(first + rest)
-    return os.path.isabs(path) and folder == _OBJECTS and is_oid
+    try:
+        Oid.parse(first + rest)
+    except UsageError:
+        return False
+    return os.path.isabs(path) and folder == _OBJECTS and len(first) == 2
 
 
 class Layout:

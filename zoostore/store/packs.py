@@ -270,6 +270,11 @@ class PackReader:
         table = self._footer()
         return Rows(self.read(table.offset, table.length))
 
+    def stored_bytes(self) -> int:
+        """How many bytes its objects have, as its footer says. Raises what `decode_footer` does."""
+        table = self._footer()
+        return max(0, table.offset - len(MAGIC) - table.length // ROW.size * RECORD.size)
+
     def _footer(self) -> Table:
         size = self.status().st_size
         return decode_footer(self.read(max(size - FOOTER.size, 0), FOOTER.size), size)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self, TypeAlias
 from zoostore.digest import Oid
 from zoostore.store.causes import cause_of
 
-_LOOSE = 0
+LOOSE = 0
 """The pack number of an object that is not in a pack."""
 
 
@@ -59,7 +59,7 @@ class Location(NamedTuple):
 
     @property
     def is_loose(self) -> bool:
-        return self.pack == _LOOSE
+        return self.pack == LOOSE
 
     def is_of(self, status: os.stat_result) -> bool:
         """Whether a loose object's file still has the stamp it had."""
@@ -79,7 +79,7 @@ class Location(NamedTuple):
         """The location of a loose blob whose file has just been verified."""
         size = status.st_size
         stamp = (status.st_mtime_ns, status.st_ino)
-        return cls(ObjectKind.BLOB, 0, _LOOSE, 0, size, size, *stamp)
+        return cls(ObjectKind.BLOB, 0, LOOSE, 0, size, size, *stamp)
 
     @classmethod
     def packed(cls, number: int, row: Packed) -> Self:
