@@ -326,7 +326,7 @@ def read_checkout(folder: Path) -> tuple[dict[str, Any], dict[str, CheckedOut]]:
     state = json.loads((folder / ".zoostore" / "checkout.json").read_bytes())
     must(state["format"] == 1, "the checkout is of format 1")
     data = (folder / ".zoostore" / "entries").read_bytes()
-    must(data[:10] == b"zentries1\n", "it begins as entries")
+    must(data[:10] == b"zentries2\n", "it begins as entries")
     must(blake3(data[:-32]).digest() == data[-32:], "the checksum is right")
     must(data[10:42].hex() == state["snapshot"], "it is of the snapshot")
     (count,) = struct.unpack_from(">I", data, 42)

@@ -21,7 +21,8 @@ from zoostore.files.claim import claim, is_held, remove_abandoned_claims
 from zoostore.files.staging import host_name
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Entry, Kind, link_entry
-from zoostore.ops.tracking import TrackingFile, laid_out, left_out
+from zoostore.ops.records import laid_out, left_out
+from zoostore.ops.tracking import TrackingFile
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.store.layout import Layout
 from zoostore.store.records import RefChange

@@ -13,7 +13,8 @@ from zoostore import Store
 from zoostore.digest import hash_bytes
 from zoostore.files.scan import found_at
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.tracking import TrackingFile, laid_out
+from zoostore.ops.records import laid_out
+from zoostore.ops.tracking import TrackingFile
 from zoostore.store import index_stamp
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: os.truncate(path, path.stat().st_size // 2),
     "a byte changed": spoil,
     "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-    "garbage": lambda path: path.write_bytes(b"zentries1\n" + bytes(range(256))),
+    "garbage": lambda path: path.write_bytes(b"zentries2\n" + bytes(range(256))),
 }
 
 

@@ -141,14 +141,14 @@ def test_a_file_that_changes_after_all_were_found_is_refused(
 ) -> None:
     """Whoever of the two reads it."""
     source = lay("source", FILES)
-    entries = taking.Taking.entries
+    rest = taking._Taking._taken_small
     late = source / "d149" / "f3"
 
-    def change(taking: taking.Taking) -> object:
+    def change(taking: taking._Taking) -> object:
         late.write_bytes(b"something else")
-        return entries(taking)
+        return rest(taking)
 
-    monkeypatch.setattr(taking.Taking, "entries", change)
+    monkeypatch.setattr(taking._Taking, "_taken_small", change)
     with pytest.raises(FileChanged, match="d149/f3 changed") as caught:
         helped.add(source, STUB)
     assert caught.value.facts == {"path": str(late)}

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.files.scan import children_of
-from zoostore.files.stamp import STAMP_BYTES, packed_stamp
+from zoostore.files.stamp import packed_stamp
 from zoostore.objects.tree import Kind
-
-ROW_BYTES = 2 + STAMP_BYTES
-"""A regular file: its kind, a 1, and its stamp, as a record of it begins."""
 
 _EXECUTABLE, _FILE = bytes([Kind.EXECUTABLE, True]), bytes([Kind.FILE, True])
 
@@ -22,13 +19,13 @@ class Listed(NamedTuple):
     Attributes:
         prefix: its path, with a slash at the end; empty for the root.
         names: of the regular files in it.
-        rows: of the same, in the same order.
+        rows: of the same, in the same order: kind, a 1, and stamp, as a record of it begins.
         others: what else is in it, by name, with its status.
     """
 
     prefix: str
     names: list[str]
-    rows: bytes
+    rows: list[bytes]
     others: list[tuple[str, os.stat_result]]
 
 
@@ -48,6 +45,6 @@ def _list_one(root: Path, prefix: str) -> Listed:
             others.append(child)
             continue
         kind = _EXECUTABLE if mode & stat.S_IXUSR else _FILE
-        rows += (kind, packed_stamp(status))
+        rows.append(kind + packed_stamp(status))
         names.append(name)
-    return Listed(prefix, names, b"".join(rows), others)
+    return Listed(prefix, names, rows, others)

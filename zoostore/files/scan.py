@@ -82,12 +82,43 @@ ListFolders: TypeAlias = Callable[[list[str]], Iterable[Folder]]
 """Lists folders, by their prefixes, in any order."""
 
 
+class FoundFolder(NamedTuple):
+    """What was found in a folder.
+
+    Attributes:
+        prefix: its path, with a slash at the end; empty for the root.
+        found: what is in it and no folder, sorted.
+        folders: the names of the folders in it.
+        itself: the folder, if nothing at all is in it, and it is not the root.
+    """
+
+    prefix: str
+    found: list[Found]
+    folders: list[str]
+    itself: Found | None
+
+
 def scan(
     root: Path,
     tell: Callable[[UnreadableFile], None] | None = None,
     list_folders: ListFolders | None = None,
 ) -> Iterator[Found]:
     """Every file, link and empty directory below `root`, sorted within each folder.
+
+    Args and raises: as `scan_folders`.
+    """
+    for folder in scan_folders(root, tell, list_folders):
+        if folder.itself is not None:
+            yield folder.itself
+        yield from folder.found
+
+
+def scan_folders(
+    root: Path,
+    tell: Callable[[UnreadableFile], None] | None = None,
+    list_folders: ListFolders | None = None,
+) -> Iterator[FoundFolder]:
+    """Every folder that `root` holds, and `root` first, each before those in it.
 
     Folders named `.zoostore` are a checkout's own and are passed over, and so are those in
     which a process makes files ready, or did until it was killed.
@@ -104,17 +135,27 @@ def scan(
     while depth:
         below: list[str] = []
         for folder in list_folders(depth):
-            if folder.is_empty and folder.prefix:
-                yield found_at(folder.prefix.rstrip("/"), os.lstat(root / folder.prefix))
-            for name, status in folder.children:
-                path = folder.prefix + name
-                if stat.S_ISDIR(status.st_mode):
-                    below.append(path + "/")
-                elif stat.S_ISLNK(status.st_mode):
-                    yield found_at(path, status, os.readlink(root / path))
-                else:
-                    yield found_at(path, status)
+            found = _found_in(root, folder)
+            below += (f"{found.prefix}{name}/" for name in found.folders)
+            yield found
         depth = below
+
+
+def _found_in(root: Path, folder: Folder) -> FoundFolder:
+    prefix, children, is_empty = folder
+    itself = None
+    if is_empty and prefix:
+        itself = found_at(prefix.rstrip("/"), os.lstat(root / prefix))
+    found: list[Found] = []
+    folders: list[str] = []
+    for name, status in children:
+        if stat.S_ISDIR(status.st_mode):
+            folders.append(name)
+        elif stat.S_ISLNK(status.st_mode):
+            found.append(found_at(prefix + name, status, os.readlink(root / (prefix + name))))
+        else:
+            found.append(found_at(prefix + name, status))
+    return FoundFolder(prefix, found, folders, itself)
 
 
 def _listed(
@@ -196,32 +237,53 @@ def require_keepable(root: Path, found: Iterable[Found], beside: Iterable[str] =
         UnsafeName: a name or a link cannot stand in a snapshot, or names are case twins.
     """
     kept = list(found)
-    for item in kept:
-        _check_kind(root, item)
-    try:
-        folders = _paths_by_folder([*(item.path for item in kept), *beside])
+    folders = _paths_by_folder([*(item.path for item in kept), *beside])
+    with _named(root):
         for paths in folders.values():
             check_names({path.rpartition("/")[2] for path in paths})
         for item in kept:
-            check_path(item.path)
             if item.path in folders and item.kind is not Kind.DIRECTORY:
                 raise UnsafePath(f"{item.path!r} stands where the snapshot has a folder.")
-            if item.kind is Kind.LINK:
-                check_link(item.path, item.target)
+        _check_each(root, kept)
+    return kept
+
+
+def require_keepable_folder(root: Path, folder: FoundFolder) -> None:
+    """Refuse what a snapshot cannot hold in a folder below `root`. Raises as `require_keepable`."""
+    begin = len(folder.prefix)
+    with _named(root):
+        check_names([*(item.path[begin:] for item in folder.found), *folder.folders])
+        _check_each(root, folder.found)
+        if folder.itself is not None:
+            check_path(folder.itself.path)
+
+
+@contextlib.contextmanager
+def _named(root: Path) -> Iterator[None]:
+    """Have an unsafe path say where it is."""
+    try:
+        yield
     except UnsafePath as error:
         raise UnsafeName(
             f"In {root}: {error.message} Nothing was added.", path=str(root)
         ) from error
-    return kept
 
 
-def _check_kind(root: Path, found: Found) -> None:
-    if found.kind is None:
-        path = root / found.path
-        what = _SPECIAL.get(stat.S_IFMT(os.lstat(path).st_mode), "no plain file")
-        raise SpecialFile(
-            f"{path} is {what}, which a snapshot cannot hold; nothing was added.", path=str(path)
-        )
+def _check_each(root: Path, found: Iterable[Found]) -> None:
+    for item in found:
+        if item.kind is None:
+            raise _special(root, item)
+        check_path(item.path)
+        if item.kind is Kind.LINK:
+            check_link(item.path, item.target)
+
+
+def _special(root: Path, found: Found) -> SpecialFile:
+    path = root / found.path
+    what = _SPECIAL.get(stat.S_IFMT(os.lstat(path).st_mode), "no plain file")
+    return SpecialFile(
+        f"{path} is {what}, which a snapshot cannot hold; nothing was added.", path=str(path)
+    )
 
 
 def _paths_by_folder(paths: Iterable[str]) -> dict[str, list[str]]:

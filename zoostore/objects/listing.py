@@ -6,12 +6,19 @@ nothing to a directory entry, in the order of a walk through sorted trees.
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
-from zoostore.objects.paths import check_link, check_path
-from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
+from zoostore.objects.paths import check_link, check_names, check_path
+from zoostore.objects.tree import (
+    Entry,
+    Kind,
+    encode_entry,
+    encode_tree,
+    join_entries,
+    tree_oid,
+)
 
 Listing = Mapping[str, Entry]
 
@@ -135,53 +142,92 @@ def leaves(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
 
 
 def build(listing: Listing) -> Built:
-    """The trees that hold a listing.
+    """The trees that hold a listing. Raises what `trees_of` raises."""
+    trees: dict[Oid, bytes] = {}
+    root = EMPTY_TREE
+    for root, data in trees_of(listing):
+        trees[root] = data
+    return Built(root, trees)
+
+
+def trees_of(listing: Listing) -> Iterator[tuple[Oid, bytes]]:
+    """The trees that hold a listing, children before their parents; the last one is the root.
 
     Raises:
         UnsafePath: a name or a link cannot stand in a snapshot.
+        MalformedObject: something is both a file and a directory.
     """
-    root: dict[str, object] = {}
-    folders: dict[str, dict[str, object]] = {"": root}
+    folders: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in listing.items():
         check_path(path)
         if entry.kind is Kind.LINK:
             check_link(path, entry.target)
-        begin = path.rfind("/") + 1
-        above, name = path[:begin], path[begin:]
-        directory = folders.get(above)
-        if directory is None:
-            directory = folders[above] = _folder_of(root, path)
-        if name in directory and entry != EMPTY_DIRECTORY:
-            raise MalformedObject(f"{path!r} is both a file and a directory.")
-        directory.setdefault(name, {} if entry == EMPTY_DIRECTORY else entry)
-    trees: dict[Oid, bytes] = {}
-    return Built(_build_folder(root, trees), trees)
-
-
-def _folder_of(root: dict[str, object], path: str) -> dict[str, object]:
-    """The folder that a path stands in; it and those above it are made where they are not there."""
-    directory = root
-    for name in path.split("/")[:-1]:
-        child = directory.setdefault(name, {})
-        if not isinstance(child, dict):
-            raise MalformedObject(f"{path!r} stands below something that is no directory.")
-        directory = child
-    return directory
-
-
-def _build_folder(folder: dict[str, object], trees: dict[Oid, bytes]) -> Oid:
-    entries: dict[str, Entry] = {}
-    for name, child in folder.items():
-        if isinstance(child, Entry):
-            entries[name] = child
+        if entry == EMPTY_DIRECTORY:
+            folders.setdefault(path + "/", [])
         else:
-            assert isinstance(child, dict)
-            entries[name] = Entry(Kind.DIRECTORY, 0, _build_folder(child, trees))
-    folder.clear()  # there may be very many, and the trees take as much
-    data = encode_tree(entries)
-    oid = tree_oid(data)
-    trees[oid] = data
-    return oid
+            prefix, name = _split(path)
+            folders.setdefault(prefix, []).append((name, entry))
+
+    def entries_in(prefix: str) -> NamesAndEntries:
+        found = folders.pop(prefix, ())  # there may be very many, and the trees take as much
+        return [name for name, _ in found], (encode_entry(*each) for each in found)
+
+    return build_folders(list(folders), entries_in)
+
+
+NamesAndEntries: TypeAlias = tuple[list[str], Iterable[bytes]]
+"""What is in a folder, and is none: the names, and what encodes their entries once these are
+found to be safe."""
+
+
+def build_folders(
+    prefixes: Iterable[str], entries_in: Callable[[str], NamesAndEntries]
+) -> Iterator[tuple[Oid, bytes]]:
+    """The trees of folders, children before their parents; the last one is the root.
+
+    Args:
+        prefixes: of folders that hold files or links, or nothing. Those above them are added.
+        entries_in: gives what is in a folder.
+
+    Raises:
+        UnsafePath: a name cannot stand in a tree, or two are the same to some system.
+        MalformedObject: something is both a file and a directory.
+    """
+    below: dict[str, dict[str, bytes]] = {}
+    for prefix in sorted(_with_all_above(prefixes), key=_depth, reverse=True):
+        names, encoded = entries_in(prefix)
+        folders = below.pop(prefix, {})
+        for name in names:
+            if name in folders:
+                raise MalformedObject(f"{prefix + name!r} is both a file and a directory.")
+        check_names([*names, *folders])
+        entries = sorted([*zip(names, encoded, strict=True), *folders.items()])
+        data = join_entries([entry for _, entry in entries])
+        oid = tree_oid(data)
+        yield oid, data
+        if prefix:
+            above, name = _split(prefix[:-1])
+            entry = encode_entry(name, Entry(Kind.DIRECTORY, 0, oid))
+            below.setdefault(above, {})[name] = entry
+
+
+def _with_all_above(prefixes: Iterable[str]) -> set[str]:
+    every = {""}
+    for prefix in prefixes:
+        while prefix not in every:
+            every.add(prefix)
+            prefix, _ = _split(prefix[:-1])
+    return every
+
+
+def _depth(prefix: str) -> int:
+    return prefix.count("/")
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The prefix of the folder that a path is in, and its name there."""
+    begin = path.rfind("/") + 1
+    return path[:begin], path[begin:]
 
 
 def reaching(listing: Listing, paths: Iterable[str]) -> dict[str, Entry]:

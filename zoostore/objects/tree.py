@@ -11,7 +11,7 @@ rising order of their name's bytes. Nothing may follow the last entry.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -88,20 +88,34 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
         UnsafePath: a name cannot stand in a tree, or two are the same to some system.
     """
     check_names(entries)
-    parts = [_MAGIC, _COUNT.pack(len(entries))]
-    for name, entry in sorted((name.encode("utf-8"), entry) for name, entry in entries.items()):
-        kind, size, oid, _ = entry
-        body = _FILE.pack(size, oid) if kind in _FILE_KINDS else _encode_other(entry)
-        parts += (_HEAD.pack(kind, len(name)), name, body)
-    return b"".join(parts)
+    return join_entries([encode_entry(name, entries[name]) for name in sorted(entries)])
 
 
-def _encode_other(entry: Entry) -> bytes:
-    """What follows the name of a directory or a link."""
-    if entry.kind is Kind.DIRECTORY:
-        return entry.oid
-    target = entry.target.encode("utf-8")
-    return _TARGET.pack(len(target)) + target
+def join_entries(entries: Sequence[bytes]) -> bytes:
+    """The encoding of a directory that holds encoded entries, in the order of their names.
+
+    Their names were checked together.
+    """
+    return b"".join((_MAGIC, _COUNT.pack(len(entries)), *entries))
+
+
+def encode_entry(name: str, entry: Entry) -> bytes:
+    """What stands at a name, as a tree has it."""
+    kind, size, oid, target = entry
+    if kind in _FILE_KINDS:
+        return encode_file(name, kind, _FILE.pack(size, oid))
+    raw = name.encode("utf-8")
+    head = _HEAD.pack(kind, len(raw)) + raw
+    if kind is Kind.DIRECTORY:
+        return head + oid
+    end = target.encode("utf-8")
+    return head + _TARGET.pack(len(end)) + end
+
+
+def encode_file(name: str, kind: int, size_and_oid: bytes) -> bytes:
+    """A file's entry, as a tree has it, of the bytes that say its size and its oid."""
+    raw = name.encode("utf-8")
+    return _HEAD.pack(kind, len(raw)) + raw + size_and_oid
 
 
 def decode_tree(data: bytes) -> dict[str, Entry]:

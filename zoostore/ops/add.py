@@ -1,19 +1,18 @@
 """add: import a directory as a new snapshot of a stub."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
-from zoostore.files.scan import Found, require_keepable, scan
-from zoostore.groups import drained
-from zoostore.objects.listing import Listing, totals
-from zoostore.objects.tree import Entry
-from zoostore.ops.recording import Note, Recorded, put_trees, record
+from zoostore.files.scan import Found, require_keepable_folder, scan_folders
+from zoostore.files.spool import Spool
+from zoostore.ops.open_folders import OpenFolders
+from zoostore.ops.recording import Note, Recorded, put_folders, record
+from zoostore.ops.records import Records
 from zoostore.ops.remembering import Remembered
-from zoostore.ops.tracking import Records, Tracked, laid_out
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
@@ -54,59 +53,32 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
 
 
 def _take_in(batch: Batch, directory: Path, remembered: Remembered, progress: Progress) -> _TakenIn:
-    listing, records = _take_in_files(batch, directory, remembered, progress)
-    return _TakenIn(put_trees(batch, listing), totals(listing), records)
+    records = Records(Spool(batch.staging.new_path))
+    folders = OpenFolders(records)
+    is_new = False
+    unknown = _unknown(batch, directory, remembered, folders)
+    first = next(unknown, None)
+    if first is not None:
+        # Imported here: most often there is nothing to take in.
+        from zoostore.ops.taking import take_in
+
+        is_new = True
+        unknown = itertools.chain([first], unknown)
+        for item, entry in take_in(batch, directory, unknown, progress):
+            folders.know(item.path, entry.oid)
+    tree = put_folders(batch, records.paths())
+    return _TakenIn(tree, (folders.files, folders.size), records if is_new else None)
 
 
-def _take_in_files(
-    batch: Batch, directory: Path, remembered: Remembered, progress: Progress
-) -> tuple[Listing, Records | None]:
-    """Take a directory's files into a batch: the listing of them, and what is to be remembered."""
-    if remembered.is_nothing:
-        return _take_in_all(batch, directory, progress)
-    found = require_keepable(directory, scan(directory))
-    listing = remembered.entries(found)
-    batch.rely_on(entry.oid for entry in listing.values())
-    unchanged = [item for item in found if item.path in listing]
-    unknown = [item for item in found if item.path not in listing]
-    if not unknown:
-        return listing, None
-    # Imported here: most often there is nothing to take in.
-    from zoostore.ops.taking import take_in
-
-    if not any(item.is_file for item in unknown):
-        listing.update(
-            (item.path, entry) for item, entry in take_in(batch, directory, unknown, progress)
-        )
-        return listing, None
-    # What was found takes five times the memory of its record: both are there of a few only.
-    del found
-    taken = take_in(batch, directory, drained(unknown), progress)
-    known = ((item, listing[item.path]) for item in unchanged)
-    return listing, _records(itertools.chain(taken, known), listing)
-
-
-def _take_in_all(
-    batch: Batch, directory: Path, progress: Progress
-) -> tuple[Listing, Records | None]:
-    """The same for a directory of which nothing is remembered."""
-    from zoostore.ops.taking import Taking
-
-    taking = Taking(batch, directory, progress)
-    require_keepable(directory, taking.seen(scan(directory)))
-    listing: dict[str, Entry] = {}
-    return listing, _records(taking.entries(), listing)
-
-
-def _records(taken: Iterable[tuple[Found, Entry]], listing: dict[str, Entry]) -> Records:
-    """What is to be remembered of what is taken in, which stands in the listing then."""
-
-    def tracked() -> Iterator[tuple[str, Tracked]]:
-        for item, entry in taken:
-            listing[item.path] = entry
-            yield item.path, laid_out(entry, item.lasting_stamp)
-
-    return Records(tracked())
+def _unknown(
+    batch: Batch, directory: Path, remembered: Remembered, folders: OpenFolders
+) -> Iterator[Found]:
+    """The files of a directory of which it is not remembered what they hold."""
+    for folder in scan_folders(directory):
+        require_keepable_folder(directory, folder)
+        known = remembered.known(folder)
+        batch.rely_on(known.values())
+        yield from folders.see(folder, known)
 
 
 def _record_at_last(

@@ -26,9 +26,10 @@ from zoostore.ops.known_checkouts import remember_checkout
 from zoostore.ops.laying import Layer, folder_of, laid_at, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.pulled import Pulled
+from zoostore.ops.records import NO_STAMP, Records, Tracked
 from zoostore.ops.resuming import resume
 from zoostore.ops.status import tracking_of
-from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking
+from zoostore.ops.tracking import NOTHING_TRACKED, Tracking
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
@@ -122,7 +123,7 @@ def checkout(
     layer = Layer(store, options.link, progress, before.link if before else COPY)
 
     def record(new: WorkingDirectory, paths: Mapping[str, Tracked]) -> None:
-        new.record(_state(store, found, options, layer.mode), paths)
+        new.record(_state(store, found, options, layer.mode), Records.of(paths.items()))
 
     alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
     remember_checkout(store, directory, found.id)
@@ -178,7 +179,7 @@ def _tracking(store: ObjectStore, working: WorkingDirectory, options: CheckoutOp
         raise DirectoryNotEmpty(
             f"{root} is not empty, and is no checkout; nothing was changed.", path=str(root)
         )
-    return Tracking({}, 0)
+    return NOTHING_TRACKED
 
 
 def _check_platform(wanted: Listing) -> None:

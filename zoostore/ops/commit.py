@@ -21,10 +21,10 @@ from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
 from zoostore.ops.recording import Note, Recorded, put_trees, record
+from zoostore.ops.records import Records, Tracked, laid_out
 from zoostore.ops.resuming import resume
 from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.taking import take_in
-from zoostore.ops.tracking import Tracked, laid_out
 from zoostore.ops.working import CheckoutState, Committing, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
@@ -166,4 +166,4 @@ def _follow(
     }
     paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
     follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
-    working.record(follow, paths)
+    working.record(follow, Records.of(paths.items()))

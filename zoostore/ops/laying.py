@@ -32,7 +32,7 @@ from zoostore.groups import grouped
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.onnx_data import external_data
-from zoostore.ops.tracking import NO_STAMP, Tracked, laid_out
+from zoostore.ops.records import NO_STAMP, Tracked, laid_out
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 from zoostore.worker import hired, shared

@@ -11,8 +11,9 @@ from zoostore.files.globs import Selector
 from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.records import NO_STAMP, Tracked, laid_out, left_out
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
-from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
+from zoostore.ops.tracking import Tracking
 
 _SHOWN = 10
 

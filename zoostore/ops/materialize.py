@@ -19,8 +19,9 @@ from zoostore.files.staging import BESIDE, Staging, remove_abandoned
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import Layer, laid_at, to_be_alone
+from zoostore.ops.records import Tracked, laid_out
 from zoostore.ops.status import content_of, is_same
-from zoostore.ops.tracking import Tracked, Tracking, TrackingFile, laid_out
+from zoostore.ops.tracking import NOTHING_TRACKED, Tracking, TrackingFile
 from zoostore.store.mending import set_aside
 from zoostore.store.objectstore import ObjectStore
 
@@ -75,7 +76,7 @@ def materialize(
     """
     remove_abandoned(place.root, BESIDE)
     file = TrackingFile(place.records)
-    tracking = file.read(str(snapshot)) or Tracking({}, 0)
+    tracking = file.read(str(snapshot)) or NOTHING_TRACKED
     alone = set(wanted) if own_files else to_be_alone(store, wanted, wanted)
     standing = Standing(place.root, tracking, alone)
     for path, entry in wanted.items():

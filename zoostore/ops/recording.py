@@ -1,15 +1,22 @@
 """Recording: turning a listing into a snapshot that a ref points to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
 from zoostore.groups import batched
-from zoostore.objects.listing import Listing, build
+from zoostore.objects.listing import (
+    EMPTY_TREE,
+    Listing,
+    NamesAndEntries,
+    build_folders,
+    trees_of,
+)
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
+from zoostore.ops.records import Paths
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import ObjectKind, RefChange
@@ -67,10 +74,26 @@ def ref_to_write(store: ObjectStore, text: str) -> str:
 
 
 def put_trees(batch: Batch, listing: Listing) -> Oid:
-    """Take the trees of a listing into a batch; the root's oid. Raises what `build` raises."""
-    root, trees = build(listing)
-    for some in batched(list(trees), _TREES_TOGETHER):  # those that were put are let go of
-        batch.put_all(ObjectKind.TREE, [(oid, trees.pop(oid)) for oid in some])
+    """Take the trees of a listing into a batch; the root's oid. Raises what `trees_of` raises."""
+    return _put_all(batch, trees_of(listing))
+
+
+def put_folders(batch: Batch, paths: Paths) -> Oid:
+    """Take the trees of recorded paths into a batch; the root's oid."""
+
+    def entries_in(prefix: str) -> NamesAndEntries:
+        folder = paths.folder(prefix)
+        return ([], ()) if folder is None else (folder.names, folder.encoded())
+
+    return _put_all(batch, build_folders(paths.prefixes(), entries_in))
+
+
+def _put_all(batch: Batch, trees: Iterable[tuple[Oid, bytes]]) -> Oid:
+    """Take trees into a batch; the oid of the last."""
+    root = EMPTY_TREE
+    for some in batched(trees, _TREES_TOGETHER):
+        batch.put_all(ObjectKind.TREE, some)
+        root, _ = some[-1]
     return root
 
 

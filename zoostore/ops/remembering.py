@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
-from zoostore.files.scan import Found
+from zoostore.files.scan import FoundFolder
 from zoostore.files.sharing import make_folder
-from zoostore.objects.tree import Entry
-from zoostore.ops.tracking import Records, Tracking, TrackingFile
+from zoostore.ops.records import Records
+from zoostore.ops.tracking import NOTHING_TRACKED, Tracking, TrackingFile
 from zoostore.store.objectstore import ObjectStore
 
 
@@ -28,29 +27,27 @@ class Remembered:
         self._store = store
         self._tracking = self._read()
 
-    @property
-    def is_nothing(self) -> bool:
-        """Whether nothing of it is known."""
-        return not self._tracking.paths
-
-    def entries(self, found: Iterable[Found]) -> dict[str, Entry]:
-        """The entries of files that are as they were, and whose content is still in the store."""
-        tracking = self._tracking
-        same = {
-            item.path: tracked.entry
-            for item in found
-            if item.is_file
-            and (tracked := tracking.paths.get(item.path)) is not None
-            and tracked.entry.kind is item.kind
-            and tracking.is_certain(tracked, item.stamp)
-        }
-        here = self._store.those_here({entry.oid for entry in same.values()})
-        return {path: entry for path, entry in same.items() if entry.oid in here}
+    def known(self, folder: FoundFolder) -> dict[str, Oid]:
+        """The files of a folder that are as they were, by path, if their content is still here."""
+        recorded = self._tracking.paths.folder(folder.prefix)
+        if recorded is None:
+            return {}
+        begin = len(folder.prefix)
+        same: dict[str, Oid] = {}
+        for item in folder.found:
+            number = recorded.number(item.path[begin:]) if item.is_file else None
+            if number is not None:
+                tracked = recorded.tracked(number)
+                is_certain = self._tracking.is_certain(tracked, item.stamp)
+                if is_certain and tracked.entry.kind is item.kind:
+                    same[item.path] = tracked.entry.oid
+        here = self._store.those_here(set(same.values()))
+        return {path: oid for path, oid in same.items() if oid in here}
 
     def _read(self) -> Tracking:
         snapshot = self._file.snapshot()
         tracking = self._file.read(str(snapshot)) if snapshot is not None else None
-        return tracking or Tracking({}, 0)
+        return tracking or NOTHING_TRACKED
 
     def write(self, snapshot: Oid, records: Records) -> None:
         """Remember what was added."""

@@ -12,8 +12,8 @@ from zoostore.files.globs import exact
 from zoostore.files.links import COPY, HARDLINK, SYMLINK, symlink
 from zoostore.files.staging import random_name
 from zoostore.ops.known_checkouts import KnownCheckout, known_checkouts
+from zoostore.ops.records import Tracked
 from zoostore.ops.status import compare, tracking_of
-from zoostore.ops.tracking import Tracked
 from zoostore.ops.verifying_checkouts import why_unbelievable
 from zoostore.ops.working import CheckoutState, WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
@@ -34,7 +34,7 @@ def repair_checkout(store: ObjectStore, root: Path) -> bool:
         state = working.state()
         tracking = tracking_of(store, working)
         compared = compare(root, tracking, store.threads)
-        working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
+        working.record_changes(state.snapshot, tracking.paths, compared.clean)
     except (OSError, ZooError):
         return False
     return True

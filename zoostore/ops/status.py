@@ -12,8 +12,9 @@ from zoostore.files.scan import Found, found_at
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.known_checkouts import remember_if_unknown
 from zoostore.ops.looking import Unchanged
+from zoostore.ops.records import NO_STAMP, Records, Tracked, laid_out, left_out
 from zoostore.ops.resuming import resume
-from zoostore.ops.tracking import NO_STAMP, Tracked, Tracking, laid_out, left_out
+from zoostore.ops.tracking import Tracking
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
 
@@ -47,7 +48,7 @@ class Comparison(NamedTuple):
         modified, untracked: paths that are not, and what was found there.
         emptied: folders that hold nothing only because what they held was deleted or left out.
         deleted: paths that are gone.
-        learned: whether files had to be read to know, so that new stamps are worth keeping.
+        learned: what of the clean had to be read to be known to be so: stamps worth keeping.
     """
 
     clean: Mapping[str, Tracked]
@@ -55,7 +56,7 @@ class Comparison(NamedTuple):
     untracked: Mapping[str, Found]
     emptied: Mapping[str, Found]
     deleted: tuple[str, ...]
-    learned: bool
+    learned: Mapping[str, Tracked]
 
 
 class Clean(Mapping[str, Tracked]):
@@ -90,7 +91,7 @@ class Clean(Mapping[str, Tracked]):
         return self._tracked[path] if path in self._unchanged else self._looked_at[path]
 
 
-NOTHING_THERE = Comparison({}, {}, {}, {}, (), learned=False)
+NOTHING_THERE = Comparison({}, {}, {}, {}, (), {})
 
 
 def status(store: ObjectStore, working: WorkingDirectory) -> Status:
@@ -105,7 +106,7 @@ def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     remember_if_unknown(store, working.root, Oid.parse(state.snapshot))
     compared = compare(working.root, tracking, store.threads)
     if compared.learned and os.access(working.folder, os.W_OK):
-        working.record_paths(state.snapshot, {**tracking.paths, **compared.clean})
+        working.record_changes(state.snapshot, tracking.paths, compared.learned)
     return Status(
         state.stub,
         Oid.parse(state.snapshot),
@@ -134,13 +135,11 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
 
     listing = flatten(store.tree, store.snapshot(Oid.parse(state.snapshot)).tree)
     is_chosen = selector(state.include, state.exclude)
-    return Tracking(
-        {
-            path: laid_out(entry, NO_STAMP) if is_chosen(path, entry.kind) else left_out(entry)
-            for path, entry in listing.items()
-        },
-        0,
+    paths = (
+        (path, laid_out(entry, NO_STAMP) if is_chosen(path, entry.kind) else left_out(entry))
+        for path, entry in listing.items()
     )
+    return Tracking(Records.of(paths).paths(), 0)
 
 
 def compare(root: Path, tracking: Tracking, threads: int | None) -> Comparison:
@@ -156,7 +155,7 @@ def compare(root: Path, tracking: Tracking, threads: int | None) -> Comparison:
     clean: dict[str, Tracked] = {}
     modified: dict[str, Found] = {}
     untracked: dict[str, Found] = {}
-    learned = False
+    learned: dict[str, Tracked] = {}
     for found in unchanged.others(root, threads):
         tracked = tracking.paths.get(found.path)
         if tracked is None:
@@ -164,15 +163,15 @@ def compare(root: Path, tracking: Tracking, threads: int | None) -> Comparison:
             continue
         content = content_of(root, found, tracked.entry)
         is_kind = content.kind is tracked.entry.kind
-        if tracked.is_laid_out and is_kind and tracking.is_certain(tracked, content.stamp):
+        is_certain = found.kind is Kind.DIRECTORY or tracking.is_certain(tracked, content.stamp)
+        if tracked.is_laid_out and is_kind and is_certain:
             clean[found.path] = tracked
         elif is_same(root, content, tracked.entry):
-            clean[found.path] = laid_out(tracked.entry, content.lasting_stamp)
-            learned = True
+            learned[found.path] = laid_out(tracked.entry, content.lasting_stamp)
         else:
             modified[found.path] = found
-    clean_paths = Clean(tracking.paths, unchanged, clean)
-    deleted = _deleted(root, tracking, clean_paths, modified)
+    clean_paths = Clean(tracking.paths, unchanged, clean | learned)
+    deleted = _deleted(root, tracking, unchanged, {*clean, *learned, *modified})
     emptied = _emptied_folders(untracked, tracking)
     for path in emptied:
         del untracked[path]
@@ -222,29 +221,28 @@ def content_oid(path: Path) -> Oid:
 
 
 def _deleted(
-    root: Path, tracking: Tracking, clean: Mapping[str, Tracked], modified: Mapping[str, Found]
+    root: Path, tracking: Tracking, unchanged: Unchanged, there: Set[str]
 ) -> tuple[str, ...]:
-    missing: list[str] = []
-    if len(clean) + len(modified) == len(tracking.paths):
-        return ()
-    for path in tracking.paths:
-        if path in clean or path in modified:
-            continue
-        tracked = tracking.paths[path]
-        if not tracked.is_laid_out:
-            continue
+    """What was laid out, and is neither unchanged nor else among what is there."""
+    missing = [
+        path
+        for path in unchanged.not_proven()
+        if path not in there
         # A folder that was empty and now holds something is still there.
-        if tracked.entry.kind is Kind.DIRECTORY and os.path.isdir(root / path):
-            continue
-        missing.append(path)
-    return tuple(missing)
+        and not (tracking.paths[path].entry.kind is Kind.DIRECTORY and os.path.isdir(root / path))
+    ]
+    return tuple(sorted(missing))
 
 
 def _emptied_folders(untracked: Mapping[str, Found], tracking: Tracking) -> dict[str, Found]:
     empty = {path: found for path, found in untracked.items() if found.kind is Kind.DIRECTORY}
     if not empty:
         return empty
-    parents = {parent for path in tracking.paths for parent in _parents(path)}
+    # What holds something, and all that is above a folder.
+    parents = {folder.prefix[:-1] for folder in tracking.paths.folders() if folder.names}
+    parents.update(
+        parent for prefix in tracking.paths.prefixes() for parent in _parents(prefix[:-1])
+    )
     return {path: found for path, found in empty.items() if path in parents}
 
 

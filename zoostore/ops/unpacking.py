@@ -16,8 +16,9 @@ from zoostore.files.staging import BESIDE, Staging
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.laying import laid_at
 from zoostore.ops.materialize import Place, Standing, make_way
+from zoostore.ops.records import Tracked
 from zoostore.ops.status import content_oid
-from zoostore.ops.tracking import Tracked, Tracking, TrackingFile
+from zoostore.ops.tracking import NOTHING_TRACKED, Tracking, TrackingFile
 from zoostore.store.objectstore import ObjectStore
 
 
@@ -37,7 +38,7 @@ def unpack_archive(
     key = hash_bytes(os.fsencode(archive.absolute())).hex()
     place = Place(folder, store.layout.checkouts / ".laid" / key, is_own)
     file = TrackingFile(place.records)
-    known = file.read(str(oid)) or Tracking({}, 0)
+    known = file.read(str(oid)) or NOTHING_TRACKED
     standing = _look({path: item.entry for path, item in known.paths.items()}, folder, known)
     if known.paths and not standing.missing:
         laid: dict[str, Tracked] = {}

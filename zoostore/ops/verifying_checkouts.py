@@ -11,7 +11,7 @@ from zoostore.digest import Oid
 from zoostore.errors import NotACheckout, ZooError
 from zoostore.ops.findings import Report
 from zoostore.ops.known_checkouts import is_of, known_checkouts
-from zoostore.ops.tracking import Tracked
+from zoostore.ops.records import Tracked
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.layout import Layout, is_object_path
 from zoostore.store.objectstore import ObjectStore

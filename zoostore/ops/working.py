@@ -16,7 +16,8 @@ from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, NewerFormat, NotACheckout, ZooError
 from zoostore.files.staging import replace_durably
 from zoostore.objects.paths import CHECKOUT_FOLDER
-from zoostore.ops.tracking import Tracked, Tracking, TrackingFile
+from zoostore.ops.records import Paths, Records, Tracked
+from zoostore.ops.tracking import Tracking, TrackingFile
 
 FORMAT = 1
 
@@ -119,10 +120,10 @@ class WorkingDirectory:
         """What was laid out of a snapshot; None if the record of it is missing or damaged."""
         return self._tracking.read(snapshot)
 
-    def record(self, state: CheckoutState, paths: Mapping[str, Tracked]) -> None:
-        """Remember a snapshot and what was laid out of it."""
+    def record(self, state: CheckoutState, records: Records) -> None:
+        """Remember a snapshot and what was laid out of it, once the stamps lie in the past."""
         self.folder.mkdir(exist_ok=True)
-        self.record_paths(state.snapshot, paths)
+        self._tracking.write_records(state.snapshot, records)
         self.follow(state)
 
     def follow(self, state: CheckoutState) -> None:
@@ -145,6 +146,6 @@ class WorkingDirectory:
         except (OSError, ValueError, TypeError, AttributeError):  # cut off before it mattered
             return None
 
-    def record_paths(self, snapshot: str, paths: Mapping[str, Tracked]) -> None:
-        """Remember what was laid out of a snapshot, once its stamps lie in the past."""
-        self._tracking.write(snapshot, paths)
+    def record_changes(self, snapshot: str, paths: Paths, changes: Mapping[str, Tracked]) -> None:
+        """Remember that some of what was laid out of a snapshot has other stamps by now."""
+        self._tracking.write_changes(snapshot, paths, changes)

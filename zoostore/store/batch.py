@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
-from zoostore.digest import Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
+from zoostore.digest import OID_BYTES, Digest, HashingWriter, Oid, hash_bytes, hash_descriptor
 from zoostore.errors import SweptAway, WrongContent
 from zoostore.files.reading import changed, check_stamp, open_regular
 from zoostore.files.sharing import make_folder
+from zoostore.files.spool import Spool
 from zoostore.files.staging import fsync_directory, make_durable, publish
 from zoostore.files.stamp import Stamp
+from zoostore.groups import batched
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
@@ -26,6 +28,9 @@ from zoostore.store.records import Location, ObjectKind, PackRecord, RefChange
 if TYPE_CHECKING:
     from zoostore.store.apart import Apart
     from zoostore.store.packs import PackWriter, Rows
+
+_MANY = 1 << 17
+_RELIED_TOGETHER = 1 << 12
 
 Advance = Callable[[int], None]
 """Is told how many more bytes have been worked through."""
@@ -96,8 +101,8 @@ class Batch:
     def __init__(self, store: ObjectStore, since: bytes | None = None) -> None:
         self._store = store
         self._since = store.sweep_mark() if since is None else since
-        self._relied: set[Oid] = set()
         self.staging = store.staging()
+        self._relied = Spool(self.staging.new_path)  # one oid after the other
         self.large_object = store.large_object
         self.threads = store.threads
         self._staged: dict[Oid, Staged] = {}
@@ -116,9 +121,15 @@ class Batch:
         if self._apart is not None:
             self._apart.close()
         self._drop_pack()
+        self._relied.close()
         self.staging.close()
 
     # Taking objects in
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many small objects wait that they should be published before others come."""
+        return len(self._packed) >= _MANY
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here or on its way. What is here is relied on from now on."""
@@ -126,12 +137,12 @@ class Batch:
             return True
         if not self._store.has(oid):
             return False
-        self._relied.add(oid)
+        self._relied.append(oid)
         return True
 
     def rely_on(self, oids: Iterable[Oid]) -> None:
         """Have `commit` see to it that these objects, which were found here, still are."""
-        self._relied.update(oids)
+        self._relied.append(b"".join(oids))
 
     def put(self, oid: Oid, kind: ObjectKind, data: bytes) -> bool:
         """Take in a small object whose oid was computed from these bytes; whether it is new."""
@@ -207,7 +218,7 @@ class Batch:
         unknown = sizes.keys() - self._packed - self._staged.keys() - self._arrivals.loose.keys()
         # Small objects are in packs: to look for a file of each would take as long as to store it.
         here = self._store.those_here(unknown, unindexed=False)
-        self._relied.update(here)
+        self._relied.append(b"".join(here))
         new = unknown - here.keys()
         self._packed |= new
         self.new_objects += len(new)
@@ -342,8 +353,10 @@ class Batch:
         self._make_durable()
         self._store.names.update(self._index_arrivals)
         # A name will lead to them, and until then they are relied on.
-        self._relied.update(self._arrivals.loose)
-        self._relied.update(row.oid for _, rows in self._arrivals.packs for row in rows)
+        self.rely_on(self._arrivals.loose)
+        for _, rows in self._arrivals.packs:
+            for some in batched(rows.raw(), _RELIED_TOGETHER):
+                self._relied.append(b"".join(oid for oid, *_ in some))
         self._arrivals = _Arrivals({}, [], set())
 
     def commit(self, change: RefChange) -> None:
@@ -362,7 +375,9 @@ class Batch:
         if index.sweep_mark() != self._since:
             from zoostore.store.sweeping import require_kept
 
-            relied = [oid for oid in self._relied if not self._store.lent(oid)]
+            data = self._relied.view()
+            oids = (Oid(data[at : at + OID_BYTES]) for at in range(0, len(data), OID_BYTES))
+            relied = (oid for oid in oids if not self._store.lent(oid))
             require_kept(index, self._store.layout, relied)
 
     def _index_arrivals(self, index: Writer) -> None:
