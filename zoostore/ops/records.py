@@ -248,7 +248,7 @@ class Records:
     """
 
     def __init__(self, spool: Spool | None = None) -> None:
-        self._spool = spool or Spool()
+        self._spool = Spool() if spool is None else spool
         self._spool.append(MAGIC)
         self._places: dict[str, _Place] = {}
         self.newest_ns = 0

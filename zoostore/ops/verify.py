@@ -174,7 +174,7 @@ def _gone(index: Reader, layout: Layout) -> set[Oid]:
 
 def _is_behind(index: Reader, layout: Layout) -> bool:
     """Whether there is something on the disk that the index does not know."""
-    known = {record.name for record in index.packs().values()}
+    known = index.indexed_packs()
     return any(name not in known for name, _ in pack_files(layout)) or any(
         index.location(oid) is None for oid, _ in loose_files(layout)
     )

@@ -21,15 +21,17 @@ from zoostore.files.stamp import Stamp
 from zoostore.groups import batched
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
+from zoostore.store.names import Names
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.records import Location, ObjectKind, PackRecord, RefChange
+from zoostore.store.records import Location, ObjectKind, PackedRow, PackRecord, RefChange
 
 # What writes is imported where something is to be written: most often all is here already.
 if TYPE_CHECKING:
     from zoostore.store.apart import Apart
     from zoostore.store.packs import PackWriter, Rows
 
-_MANY = 1 << 17
+_MANY = 110_000
+_INDEXED_TOGETHER = 1 << 12
 _RELIED_TOGETHER = 1 << 12
 
 Advance = Callable[[int], None]
@@ -66,16 +68,45 @@ class _Arrivals(NamedTuple):
         """
         packs = [layout.pack(record.name) for record, _ in self.packs]
         if not (all(map(layout.has_loose, self.loose)) and all(path.exists() for path in packs)):
-            raise SweptAway(
-                f"Objects that were just stored in {layout.root} were removed by another process; "
-                "nothing was recorded."
-            )
+            raise _swept_away(layout)
+
+    def index_many_into(self, names: Names) -> None:
+        """Index packs of very many objects bit by bit: a transaction is in memory as a whole.
+
+        Raises:
+            SweptAway: one of them is gone.
+        """
+        for record, rows in self.packs:
+            if len(rows) < _INDEXED_TOGETHER:
+                continue
+            names.update(lambda index, record=record: index.begin_pack(record))  # type: ignore[misc]
+            for some in batched(rows.raw(), _INDEXED_TOGETHER):
+
+                def index_some(
+                    index: Writer, record: PackRecord = record, some: list[PackedRow] = some
+                ) -> None:
+                    if index.pack_named(record.name) is None:
+                        raise _swept_away(names.layout)
+                    index.index_rows(record, some)
+
+                names.update(index_some)
 
     def index_into(self, index: Writer) -> None:
+        """Index all the rest."""
         index.set_locations(sorted(self.loose.items()))
         for record, rows in self.packs:
-            index.index_pack(record, rows.raw())
+            if len(rows) < _INDEXED_TOGETHER:
+                index.index_pack(record, rows.raw())
+            else:
+                index.end_pack(record.name)
         index.set_aliases(self.aliases)
+
+
+def _swept_away(layout: Layout) -> SweptAway:
+    return SweptAway(
+        f"Objects that were just stored in {layout.root} were removed by another process; "
+        "nothing was recorded."
+    )
 
 
 class _PackInProgress(NamedTuple):
@@ -351,6 +382,7 @@ class Batch:
             SweptAway: gc has removed what came in, taking it for what had the same name before.
         """
         self._make_durable()
+        self._arrivals.index_many_into(self._store.names)
         self._store.names.update(self._index_arrivals)
         # A name will lead to them, and until then they are relied on.
         self.rely_on(self._arrivals.loose)
@@ -367,6 +399,7 @@ class Batch:
             SweptAway: something that was found here, or came in, is gone by now; the rest stays.
         """
         self._make_durable()
+        self._arrivals.index_many_into(self._store.names)
         self._store.names.change(change, self._index_and_check)
         self._arrivals = _Arrivals({}, [], set())  # the name leads to them
 

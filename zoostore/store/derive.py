@@ -58,7 +58,7 @@ def index_packs(index: Writer, layout: Layout) -> None:
 
     A pack that is newer may hold a good copy of what is damaged in an older one.
     """
-    known = {record.name for record in index.packs().values()}
+    known = index.indexed_packs()
     found = [(path.stat().st_mtime_ns, name, path) for name, path in pack_files(layout)]
     for _, name, path in sorted(found):
         if name in known:

@@ -8,6 +8,7 @@ One database, whose keys begin with a letter:
     t stub NUL tag    -> snapshot
     a code:u8 digest  -> the oid of the content that has this digest
     m name            -> what the index was derived from
+    m "arriving" name -> nothing: not all that is in this pack is indexed by now
 
 Every value ends in the CRC-32 of its key and itself, for LMDB has no checksums.
 Named databases would be tidier, but to open one takes the writer's lock, and a
@@ -50,6 +51,7 @@ _REF = struct.Struct(f">{OID_BYTES}sQQ??")
 _NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">Q")
 _OBJECTS, _PACKS, _REFS, _TAGS, _ALIASES, _META = b"o", b"p", b"r", b"t", b"a", b"m"
+_ARRIVING = b"arriving"
 _CRC_BYTES = 4
 _SWEEP_MARK_BYTES = 16
 _LOCK_FILE_BYTES = 8192
@@ -122,6 +124,11 @@ class Reader:
 
     def packs(self) -> dict[int, PackRecord]:
         return {_NUMBER.unpack(key)[0]: _decode_pack(value) for key, value in self._items(_PACKS)}
+
+    def indexed_packs(self) -> set[Oid]:
+        """The packs of which the index knows all that is in them, by name."""
+        arriving = {Oid(key[len(_ARRIVING) :]) for key, _ in self._items(_META, _ARRIVING)}
+        return {record.name for record in self.packs().values()} - arriving
 
     def pack_named(self, name: Oid) -> PackRecord | None:
         return self.pack(self._number_of(name))
@@ -228,9 +235,27 @@ class Writer(Reader):
         Args:
             rows: in rising order of oid it is fastest.
         """
-        number = self.add_pack(record)
+        self.add_pack(record)
+        self.index_rows(record, rows)
+        self.end_pack(record.name)
+
+    def begin_pack(self, record: PackRecord) -> None:
+        """Record a pack of which not all is indexed before `end_pack`: in transactions of theirs.
+
+        Whoever is killed in between leaves it to the next to index the pack from its beginning.
+        """
+        self.add_pack(record)
+        self._put(_META, _ARRIVING + record.name, b"")
+
+    def index_rows(self, record: PackRecord, rows: Iterable[PackedRow]) -> None:
+        """Record that some objects are in a pack that is known."""
+        number = self._number_of(record.name)
         with self._txn.cursor() as cursor:
             cursor.putmulti(_items_of_pack(number, rows))
+
+    def end_pack(self, name: Oid) -> None:
+        """Record that all that is in a pack is indexed by now."""
+        self._txn.delete(_META + _ARRIVING + name)
 
     def forget_pack(self, number: int) -> set[Oid]:
         """Forget a pack and every object in it; those objects."""

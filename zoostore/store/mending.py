@@ -88,8 +88,11 @@ def index_copies(index: Writer, layout: Layout, wanted: Collection[Oid]) -> None
     for name, pack in open_packs(layout) if wanted else ():
         rows = [row for row in read_rows(pack) if row.oid in wanted and _is_intact(pack, row)]
         if rows:
-            known = index.pack_named(name)
-            index.index_pack(known or PackRecord(name, 0, 0, 0), rows)
+            record = index.pack_named(name)
+            if record is None:  # the rest of it is still to be indexed
+                record = PackRecord(name, 0, 0, 0)
+                index.begin_pack(record)
+            index.index_rows(record, rows)
 
 
 def read_copy(layout: Layout, oid: Oid) -> bytes | None:
