@@ -724,7 +724,7 @@ class Store:
             DirectoryNotEmpty: the directory holds other things than a zoo.
             DamagedContent: an object is missing or damaged; the zoo is as it was.
         """
-        from zoostore.objects.listing import flatten
+        from zoostore.objects.walking import flatten
         from zoostore.ops.history import Found, find
         from zoostore.ops.publish import publish_models
 

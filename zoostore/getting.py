@@ -136,7 +136,7 @@ class Getter:
             if store.names.read_only:
                 raise
             damage = error
-        from zoostore.objects.listing import flatten
+        from zoostore.objects.walking import flatten
         from zoostore.ops.pull import pull
 
         try:

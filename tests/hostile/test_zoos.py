@@ -14,8 +14,8 @@ from tests.hostile.make_zoos import FOLDER, ZOOS, lay_out, publish, usual
 from tests.hostile.raw_zoo import FILE, STUB, Zoo, blob, tree
 from zoostore import Store
 from zoostore.digest import hash_bytes
-from zoostore.objects.listing import require_bounded
 from zoostore.objects.tree import decode_tree, tree_oid
+from zoostore.objects.walking import require_bounded
 from zoostore.store.packs import END, FOOTER, MAGIC, ROW
 
 if TYPE_CHECKING:

@@ -12,19 +12,11 @@ from hypothesis import strategies as st
 
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import MalformedObject, MissingObject, UnsafePath
-from zoostore.objects import listing as listing_module
-from zoostore.objects.listing import (
-    EMPTY_DIRECTORY,
-    EMPTY_TREE,
-    ReadTree,
-    build,
-    directories,
-    flatten,
-    totals,
-    walk,
-)
+from zoostore.objects import walking
+from zoostore.objects.listing import EMPTY_DIRECTORY, EMPTY_TREE, build, directories, totals
 from zoostore.objects.paths import MAX_DEPTH, folded
 from zoostore.objects.tree import Entry, Kind, decode_tree, encode_tree, link_entry, tree_oid
+from zoostore.objects.walking import ReadTree, flatten, walk
 
 Folder: TypeAlias = dict[str, "Entry | Folder"]
 
@@ -236,7 +228,7 @@ def test_a_few_shared_trees_cannot_unfold_into_more_paths_than_are_bearable(
     folder = put(trees, {"file": FILE})
     for _ in range(60):  # 2 ** 60 paths in 61 trees
         folder = put(trees, {"a": folder, "b": folder})
-    monkeypatch.setattr(listing_module, "MAX_ENTRIES", 1000)
+    monkeypatch.setattr(walking, "MAX_ENTRIES", 1000)
 
     with pytest.raises(MalformedObject):
         flatten(reader(trees), folder.oid)

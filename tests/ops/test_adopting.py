@@ -15,7 +15,7 @@ import pytest
 
 from zoostore import Store
 from zoostore.errors import UnknownRevision, UsageError
-from zoostore.objects.listing import flatten
+from zoostore.objects.walking import flatten
 from zoostore.ops.adopt import Adopted, adopt
 from zoostore.progress import Silent
 from zoostore.store.objectstore import ObjectStore

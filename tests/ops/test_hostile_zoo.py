@@ -194,7 +194,7 @@ def test_a_tree_that_is_deeper_than_any_file_system_is_refused(
 def test_a_small_tree_that_unfolds_into_very_many_paths_is_refused(
     victim: Victim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoostore.objects.listing.MAX_ENTRIES", 1000)
+    monkeypatch.setattr("zoostore.objects.walking.MAX_ENTRIES", 1000)
     trees = [file_named(b"a")]
     for _ in range(40):
         below = folder(trees[0])

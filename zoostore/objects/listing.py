@@ -22,12 +22,6 @@ from zoostore.objects.tree import (
 
 Listing = Mapping[str, Entry]
 
-MAX_ENTRIES = 10_000_000
-"""A bound on what a small, deeply shared tree can be made to unfold into."""
-
-MAX_PATHS_BYTES = 1 << 30
-"""The same for the paths of a tree that somebody else made: all of them, in UTF-8."""
-
 MAX_LINKS = 40
 """How many links are followed one after the other, as Linux does it: they may go round."""
 
@@ -46,99 +40,6 @@ class Built(NamedTuple):
 
     root: Oid
     trees: dict[Oid, bytes]
-
-
-ReadTree = Callable[[Oid], Mapping[str, Entry]]
-
-
-def walk(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Entry]]:
-    """Every path below a tree with its entry, directories before what they hold.
-
-    Args:
-        read_tree: gives the decoded tree of an oid.
-
-    Raises:
-        UnsafePath: a path is too deep or too long, or a link may lead outside.
-        MalformedObject: there are more than `MAX_ENTRIES` paths.
-    """
-    pending = [("", root)]
-    count = 0
-    while pending:
-        prefix, oid = pending.pop()
-        below = []
-        for name, entry in read_tree(oid).items():
-            path = prefix + name
-            count += 1
-            if count > MAX_ENTRIES:
-                raise MalformedObject(f"A tree unfolds into more than {MAX_ENTRIES} paths.")
-            check_path(path)
-            if entry.kind is Kind.LINK:
-                check_link(path, entry.target)
-            elif entry.kind is Kind.DIRECTORY:
-                below.append((path + "/", entry.oid))
-            yield path, entry
-        pending.extend(reversed(below))
-
-
-class _Extent(NamedTuple):
-    """How many paths are below a tree, and how many bytes they have, relative to it."""
-
-    paths: int
-    size: int
-
-
-def require_bounded(read_tree: ReadTree, root: Oid) -> None:
-    """Refuse a tree that unfolds into more than can be, each of its trees looked at once.
-
-    Forty trees that each hold the next one twice have a million million paths.
-
-    Args:
-        read_tree: gives the decoded tree of an oid, which was computed from it.
-
-    Raises:
-        MalformedObject: there are more than `MAX_ENTRIES` paths, or they have more than
-            `MAX_PATHS_BYTES`.
-    """
-    known: dict[Oid, _Extent] = {}
-    pending = [root]
-    while pending:
-        tree = read_tree(pending[-1])
-        folders = {entry.oid for entry in tree.values() if entry.kind is Kind.DIRECTORY}
-        unknown = folders - known.keys()
-        if unknown:
-            pending.extend(unknown)
-            continue
-        extent = known[pending.pop()] = _extent(tree, known)
-        if extent.paths > MAX_ENTRIES:
-            raise MalformedObject(f"A tree unfolds into more than {MAX_ENTRIES} paths.")
-        if extent.size > MAX_PATHS_BYTES:
-            raise MalformedObject(
-                f"A tree unfolds into paths of more than {MAX_PATHS_BYTES} bytes."
-            )
-
-
-def _extent(tree: Mapping[str, Entry], known: Mapping[Oid, _Extent]) -> _Extent:
-    paths = size = 0
-    for name, entry in tree.items():
-        length = len(name.encode("utf-8"))
-        below = known[entry.oid] if entry.kind is Kind.DIRECTORY else _Extent(0, 0)
-        paths += 1 + below.paths
-        size += length + below.size + below.paths * (length + 1)
-    return _Extent(paths, size)
-
-
-def flatten(read_tree: ReadTree, root: Oid) -> dict[str, Entry]:
-    """The listing of a tree. Raises what `walk` raises."""
-    return dict(leaves(walk(read_tree, root)))
-
-
-def leaves(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
-    """Of the paths of a walk, those that a listing holds."""
-    return (
-        (path, entry)
-        for path, entry in entries
-        if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE
-    )
 
 
 def build(listing: Listing) -> Built:

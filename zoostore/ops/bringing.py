@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, MissingObject, NothingLeft
 from zoostore.files.globs import Selector
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry
+from zoostore.objects.walking import flatten
 from zoostore.ops.history import Found
 from zoostore.ops.pulled import Pulled, pulled, ref_change
 from zoostore.store.objectstore import ObjectStore

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from zoostore.digest import Oid
 from zoostore.errors import UnknownPath
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.walking import flatten
 from zoostore.ops.history import Found, history
 from zoostore.store.objectstore import ObjectStore
 

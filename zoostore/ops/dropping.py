@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent
-from zoostore.objects.listing import flatten
+from zoostore.objects.walking import flatten
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import ever_named, history
 from zoostore.ops.on_disk import on_disk, take_out_of_packs

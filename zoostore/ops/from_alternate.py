@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, UnknownStub
-from zoostore.objects.listing import flatten
+from zoostore.objects.walking import flatten
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import find, is_in_part
 from zoostore.sources.base import Known, Offer

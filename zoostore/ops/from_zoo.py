@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, ZooError
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing
+from zoostore.objects.walking import flatten
 from zoostore.ops.asking import Sources
 from zoostore.ops.completing import names_of, starter
 from zoostore.ops.fetching import fetch_objects

@@ -17,9 +17,9 @@ from zoostore.files.claim import claim
 from zoostore.files.copying import copy_aside
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging, fsync_directory, publish, replace_durably
-from zoostore.objects.listing import walk
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.walking import walk
 from zoostore.ops.history import Found
 from zoostore.progress import Progress
 from zoostore.sources.catalog import (

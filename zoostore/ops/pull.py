@@ -19,8 +19,9 @@ from zoostore.errors import (
 from zoostore.files.claim import SUFFIX, claim
 from zoostore.files.globs import Selector
 from zoostore.files.staging import host_name
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
+from zoostore.objects.walking import flatten
 from zoostore.ops.asking import Sources, resolve
 from zoostore.ops.bringing import choose, missing_blobs, nothing_left, reused_if_complete
 from zoostore.ops.completing import starter

@@ -7,13 +7,7 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
 from zoostore.groups import batched
-from zoostore.objects.listing import (
-    EMPTY_TREE,
-    Listing,
-    NamesAndEntries,
-    build_folders,
-    trees_of,
-)
+from zoostore.objects.listing import EMPTY_TREE, Listing, NamesAndEntries, build_folders, trees_of
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
 from zoostore.ops.records import Paths

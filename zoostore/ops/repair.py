@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, ZooError
-from zoostore.objects.listing import Listing, flatten
+from zoostore.objects.listing import Listing
+from zoostore.objects.walking import flatten
 from zoostore.ops.asking import Sources
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.completing import complete

@@ -131,7 +131,7 @@ def tracking_of(store: ObjectStore, working: WorkingDirectory) -> Tracking:
     if tracking is not None:
         return tracking
     from zoostore.files.globs import selector
-    from zoostore.objects.listing import flatten
+    from zoostore.objects.walking import flatten
 
     listing = flatten(store.tree, store.snapshot(Oid.parse(state.snapshot)).tree)
     is_chosen = selector(state.include, state.exclude)
