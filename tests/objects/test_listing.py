@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import MalformedObject, MissingObject, UnsafePath
 from zoostore.objects import walking
-from zoostore.objects.listing import EMPTY_DIRECTORY, EMPTY_TREE, build, directories, totals
+from zoostore.objects.listing import EMPTY_DIRECTORY, EMPTY_TREE, build, directories
 from zoostore.objects.paths import MAX_DEPTH, folded
 from zoostore.objects.tree import Entry, Kind, decode_tree, encode_tree, link_entry, tree_oid
-from zoostore.objects.walking import ReadTree, flatten, walk
+from zoostore.objects.walking import ReadTree, flatten, totals, walk
 
 Folder: TypeAlias = dict[str, "Entry | Folder"]
 

@@ -12,6 +12,11 @@ Selector = Callable[[str, Kind], bool]
 """Whether a path of a kind is chosen."""
 
 
+def everything(path: str, kind: Kind) -> bool:
+    """Choose all there is."""
+    return True
+
+
 _SPECIAL = re.compile(r"([\\*?\[\]!#])")
 
 
@@ -31,7 +36,7 @@ def selector(include: Sequence[str], exclude: Sequence[str]) -> Selector:
         UsageError: a pattern cannot be read.
     """
     if not include and not exclude:
-        return lambda path, kind: True
+        return everything
     import pathspec
 
     try:

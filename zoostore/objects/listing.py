@@ -179,12 +179,6 @@ def _link_end(path: str, target: str) -> str:
     return "" if end == "." else end
 
 
-def totals(listing: Listing) -> tuple[int, int]:
-    """How many files and links a listing holds, and their size in bytes."""
-    kept = [entry.size for entry in listing.values() if entry.kind is not Kind.DIRECTORY]
-    return len(kept), sum(kept)
-
-
 def directories(listing: Listing) -> set[str]:
     """Every directory that a listing has, those that hold something included."""
     found: set[str] = set()

@@ -1,7 +1,7 @@
 """Walking: what is below a tree, each of its trees read when it is come to."""
 
 from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from zoostore.digest import Oid
@@ -9,6 +9,7 @@ from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
 from zoostore.objects.paths import check_link, check_path
 from zoostore.objects.tree import Entry, Kind
+from zoostore.streamed import Streamed
 
 MAX_ENTRIES = 10_000_000
 """A bound on what a small, deeply shared tree can be made to unfold into."""
@@ -114,7 +115,19 @@ def flatten(read_tree: ReadTree, root: Oid) -> Listing:
     return listing
 
 
-class TreeListing(Mapping[str, Entry]):
+def totals(listing: Listing) -> tuple[int, int]:
+    """How many files and links a listing holds, and their size in bytes."""
+    if isinstance(listing, TreeListing):
+        return listing.totals()
+    files = size = 0
+    for entry in listing.values():
+        if entry.kind is not Kind.DIRECTORY:
+            files += 1
+            size += entry.size
+    return files, size
+
+
+class TreeListing(Streamed[Entry]):
     """The listing of a tree. If it is of very many paths, it is read anew whenever it is asked.
 
     Args:
@@ -128,19 +141,14 @@ class TreeListing(Mapping[str, Entry]):
         self._root = root
         self._held: dict[str, Entry] | None = None
         self._count: int | None = None
+        self._totals = (0, 0)
         self._last: tuple[str, Mapping[str, Entry]] | None = None
 
     def __len__(self) -> int:
         if self._count is None:
-            deque(self.walked(), maxlen=0)
+            deque(self.streamed(), maxlen=0)
             assert self._count is not None
         return self._count
-
-    def __iter__(self) -> Iterator[str]:
-        return (path for path, _ in self.walked())
-
-    def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and self.get(path) is not None
 
     def __getitem__(self, path: str) -> Entry:
         if self._held is not None:
@@ -151,27 +159,28 @@ class TreeListing(Mapping[str, Entry]):
             raise KeyError(path)
         return entry
 
-    def items(self) -> ItemsView[str, Entry]:
-        return _Items(self)
+    def totals(self) -> tuple[int, int]:
+        """How many files and links there are, and their size in bytes."""
+        len(self)  # so that all was read once
+        return self._totals
 
-    def values(self) -> ValuesView[Entry]:
-        return _Values(self)
-
-    def walked(self) -> Iterator[tuple[str, Entry]]:
-        """Every path with its entry, in the order of the trees."""
+    def streamed(self) -> Iterator[tuple[str, Entry]]:
         return self._walk_on() if self._held is None else iter(self._held.items())
 
     def _walk_on(self) -> Iterator[tuple[str, Entry]]:
         held: dict[str, Entry] = {}
-        count = 0
+        count = files = size = 0
         for path, entry in leaves(walk(self._read_tree, self._root)):
             count += 1
+            if entry.kind is not Kind.DIRECTORY:
+                files += 1
+                size += entry.size
             if count <= _FEW:
                 held[path] = entry
             elif held:
                 held.clear()
             yield path, entry
-        self._count = count
+        self._count, self._totals = count, (files, size)
         if count <= _FEW:
             self._held = held
 
@@ -185,25 +194,3 @@ class TreeListing(Mapping[str, Entry]):
                 tree = self._read_tree(entry.oid)
             self._last = (prefix, tree)
         return self._last[1]
-
-
-class _Items(ItemsView[str, Entry]):
-    """All paths with their entries, without looking each path up."""
-
-    def __init__(self, listing: TreeListing) -> None:
-        super().__init__(listing)
-        self._walked = listing.walked
-
-    def __iter__(self) -> Iterator[tuple[str, Entry]]:
-        return self._walked()
-
-
-class _Values(ValuesView[Entry]):
-    """All entries, likewise."""
-
-    def __init__(self, listing: TreeListing) -> None:
-        super().__init__(listing)
-        self._walked = listing.walked
-
-    def __iter__(self) -> Iterator[Entry]:
-        return (entry for _, entry in self._walked())

@@ -1,17 +1,18 @@
 """add: import a directory as a new snapshot of a stub."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
-from zoostore.files.scan import Found, require_keepable_folder, scan_folders
+from zoostore.files.scan import Found, FoundFolder, require_keepable_folder, scan_folders
 from zoostore.files.spool import Spool
+from zoostore.objects.tree import Kind, link_entry
 from zoostore.ops.open_folders import OpenFolders
 from zoostore.ops.recording import Note, Recorded, put_folders, record
-from zoostore.ops.records import Records
+from zoostore.ops.records import Records, laid_out
 from zoostore.ops.remembering import Remembered
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
@@ -53,32 +54,68 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
 
 
 def _take_in(batch: Batch, directory: Path, remembered: Remembered, progress: Progress) -> _TakenIn:
-    records = Records(Spool(batch.staging.new_path))
-    folders = OpenFolders(records)
-    is_new = False
-    unknown = _unknown(batch, directory, remembered, folders)
+    seen = _Seen(Records(Spool(batch.staging.new_path)))
+    unknown = seen.unknown(batch, directory, remembered)
     first = next(unknown, None)
     if first is not None:
         # Imported here: most often there is nothing to take in.
         from zoostore.ops.taking import take_in
 
-        is_new = True
         unknown = itertools.chain([first], unknown)
         for item, entry in take_in(batch, directory, unknown, progress):
-            folders.know(item.path, entry.oid)
-    tree = put_folders(batch, records.paths())
-    return _TakenIn(tree, (folders.files, folders.size), records if is_new else None)
+            seen.folders.know(item.path, _row(item, entry.oid))
+    tree = put_folders(batch, seen.records.paths())
+    return _TakenIn(tree, (seen.files, seen.size), None if first is None else seen.records)
 
 
-def _unknown(
-    batch: Batch, directory: Path, remembered: Remembered, folders: OpenFolders
-) -> Iterator[Found]:
-    """The files of a directory of which it is not remembered what they hold."""
-    for folder in scan_folders(directory):
-        require_keepable_folder(directory, folder)
-        known = remembered.known(folder)
-        batch.rely_on(known.values())
-        yield from folders.see(folder, known)
+class _Seen:
+    """What was found in a directory.
+
+    Attributes:
+        records: what is to be remembered of it.
+        folders: those of which not all is known.
+        files, size: how many files and links there are, and their size in bytes.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.folders = OpenFolders(records)
+        self.files = self.size = 0
+
+    def unknown(self, batch: Batch, directory: Path, remembered: Remembered) -> Iterator[Found]:
+        """Look at all of it; the files of which it is not remembered what they hold."""
+        for folder in scan_folders(directory):
+            require_keepable_folder(directory, folder)
+            known = remembered.known(folder)
+            batch.rely_on(known.values())
+            yield from self._see(folder, known)
+
+    def _see(self, folder: FoundFolder, known: Mapping[str, Oid]) -> Iterator[Found]:
+        prefix, found, _, itself = folder
+        if itself is not None:
+            self.records.add_empty(prefix)
+        if found:
+            begin = len(prefix)
+            self.folders.open(prefix, [item.path[begin:] for item in found])
+        self.files += len(found)
+        for item in found:
+            oid = known.get(item.path)
+            if item.kind is Kind.LINK:
+                entry = link_entry(item.target)
+                self.size += entry.size
+                self.folders.learn(item.path, laid_out(entry, item.lasting_stamp))
+                continue
+            self.size += item.stamp.size
+            if oid is None:
+                yield item
+            else:
+                self.folders.know(item.path, _row(item, oid))
+
+
+def _row(item: Found, oid: Oid) -> bytes:
+    """What is to be remembered of a file."""
+    assert item.kind is not None  # what has none was refused
+    return bytes((item.kind, True)) + item.lasting_stamp + oid
 
 
 def _record_at_last(

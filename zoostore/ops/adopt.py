@@ -11,10 +11,10 @@ from zoostore.digest import Oid
 from zoostore.errors import CannotAdd, DamagedContent, WrongContent
 from zoostore.files.links import COPY, HARDLINK, REFLINK
 from zoostore.files.readers import Readers, threads_for
-from zoostore.objects.listing import Listing, totals
+from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.objects.walking import flatten
+from zoostore.objects.walking import flatten, totals
 from zoostore.ops.history import LEFT_OUT, Found, ever_named, is_in_part
 from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import commit_state, ref_change

@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from zoostore.digest import Oid
-from zoostore.errors import MalformedObject, MissingObject, NothingLeft
+from zoostore.errors import MalformedObject, MissingObject
 from zoostore.files.globs import Selector
+from zoostore.groups import batched
 from zoostore.objects.listing import Listing
-from zoostore.objects.tree import Entry
-from zoostore.objects.walking import flatten
+from zoostore.objects.walking import TreeListing, flatten
+from zoostore.ops.choosing import choose, part_of, require_any
 from zoostore.ops.history import Found
 from zoostore.ops.pulled import Pulled, pulled, ref_change
 from zoostore.store.objectstore import ObjectStore
+
+_LOOKED_UP_TOGETHER = 1000
 
 Get = Callable[[Listing, Mapping[Oid, int]], None]
 """Gets the blobs that some paths need and that are missing, with their sizes in bytes."""
@@ -46,9 +49,10 @@ def bring_here(
         MissingObject: something is missing, and the store cannot be written to.
         And what `get` raises.
     """
-    listing = flatten(store.tree, found.snapshot.tree)
-    chosen = choose(found.stub, listing, is_chosen)
+    listing = TreeListing(store.tree, found.snapshot.tree)
+    chosen = part_of(listing, is_chosen)
     missing = missing_blobs(store, chosen)
+    require_any(found.stub, listing, chosen)
     if missing and store.names.read_only:
         raise MissingObject(
             f"{len(missing)} objects of {found.stub} are missing or damaged, and the store "
@@ -70,18 +74,21 @@ def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
     Raises:
         MalformedObject: one that is here is no blob, or of another size than the listing says.
     """
-    wanted = {entry.oid: entry.size for entry in entries.values() if entry.kind.is_file}
-    here = store.those_here(wanted.keys())
-    missing = {}
-    for oid, size in wanted.items():
-        if oid not in here:
-            missing[oid] = size
-        elif (found := here[oid]) != size:
-            raise MalformedObject(
-                f"A tree says that {oid} is a file of {size} bytes, and it is "
-                f"{'no file' if found is None else f'one of {found}'}. Nothing was taken from it.",
-                oid=str(oid),
-            )
+    missing: dict[Oid, int] = {}
+    files = (entry for entry in entries.values() if entry.kind.is_file)
+    for some in batched(files, _LOOKED_UP_TOGETHER):
+        wanted = {entry.oid: entry.size for entry in some}
+        here = store.those_here(wanted.keys())
+        for oid, size in wanted.items():
+            if oid not in here:
+                missing[oid] = size
+            elif (found := here[oid]) != size:
+                raise MalformedObject(
+                    f"A tree says that {oid} is a file of {size} bytes, and it is "
+                    f"{'no file' if found is None else f'one of {found}'}. Nothing was taken "
+                    "from it.",
+                    oid=str(oid),
+                )
     return missing
 
 
@@ -94,16 +101,3 @@ def reused_if_complete(store: ObjectStore, found: Found, is_chosen: Selector) ->
     if missing_blobs(store, chosen):
         return None
     return pulled(found.stub, found.id, chosen, {}, "")
-
-
-def choose(stub: str, listing: Listing, is_chosen: Selector) -> dict[str, Entry]:
-    chosen = {path: entry for path, entry in listing.items() if is_chosen(path, entry.kind)}
-    if listing and not chosen:
-        raise nothing_left(stub, len(listing))
-    return chosen
-
-
-def nothing_left(stub: str, count: int) -> NothingLeft:
-    return NothingLeft(
-        f"The globs choose none of the {count} paths of {stub}; nothing was done.", stub=stub
-    )

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
@@ -16,15 +16,18 @@ from zoostore.errors import (
 )
 from zoostore.files.globs import Selector, selector
 from zoostore.files.links import AUTO, COPY, LINK_MODES, SYMLINK
+from zoostore.files.spool import Spool
 from zoostore.files.staging import BESIDE, Staging
-from zoostore.objects.listing import Listing, totals
+from zoostore.objects.listing import Listing
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Kind
+from zoostore.objects.walking import totals
 from zoostore.ops.bringing import Brought
 from zoostore.ops.history import Found
 from zoostore.ops.known_checkouts import remember_checkout
-from zoostore.ops.laying import Layer, folder_of, laid_at, to_be_alone
+from zoostore.ops.laying import Layer, folder_of, laid_at, tensors_of, to_be_alone
 from zoostore.ops.layout_plan import Plan, plan
+from zoostore.ops.open_folders import OpenFolders
 from zoostore.ops.pulled import Pulled
 from zoostore.ops.records import NO_STAMP, Records, Tracked
 from zoostore.ops.resuming import resume
@@ -112,32 +115,41 @@ def checkout(
         LinkModeUnavailable: the link mode asked for does not work there.
         DamagedContent: an object is missing or damaged; nothing was laid out.
     """
-    found, wanted, pulled = brought
     store.layout.require_apart(directory)
     working = WorkingDirectory(directory)
     tracking = _tracking(store, working, options)
-    _check_platform(wanted)
-    todo = plan(directory, tracking, wanted, options.selector(), store.threads, force=options.force)
-    todo.require_no_conflicts(directory)
+    _check_platform(brought.listing)
+    if directory.exists():
+        return _bring_up(store, brought, working, tracking, options, progress)
+    return _lay_anew(store, brought, directory, options, progress)
+
+
+def _bring_up(
+    store: ObjectStore,
+    brought: Brought,
+    working: WorkingDirectory,
+    tracking: Tracking,
+    options: CheckoutOptions,
+    progress: Progress,
+) -> CheckedOut:
+    """Have a directory that is there hold a snapshot, touching only what differs."""
+    found, wanted, pulled = brought
+    root = working.root
+    todo = plan(root, tracking, wanted, options.selector(), store.threads, force=options.force)
+    todo.require_no_conflicts(root)
     before = working.state() if working.is_checkout() else None
     layer = Layer(store, options.link, progress, before.link if before else COPY)
-
-    def record(new: WorkingDirectory, paths: Mapping[str, Tracked]) -> None:
-        new.record(_state(store, found, options, layer.mode), Records.of(paths.items()))
-
     alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
-    remember_checkout(store, directory, found.id)
-    _lay_again(directory, todo, alone)
+    remember_checkout(store, root, found.id)
+    _lay_again(root, todo, alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
-    if directory.exists():
-        record(working, _update(layer, working, todo, alone, force=options.force))
-    else:
-        _create(layer, directory, todo, alone, record)
+    paths = _update(layer, working, todo, alone, force=options.force)
+    working.record(_state(store, found, options, layer.mode), Records.of(paths.items()))
     progress.end()
     chosen = {**todo.write, **{path: tracked.entry for path, tracked in todo.keep.items()}}
     return CheckedOut(
         pulled,
-        directory,
+        root,
         *totals(chosen),
         layer.mode,
         layer.linked,
@@ -145,6 +157,40 @@ def checkout(
         len(todo.remove),
         f"{before.stub}@{before.snapshot}" if before else "",
     )
+
+
+def _lay_anew(
+    store: ObjectStore,
+    brought: Brought,
+    directory: Path,
+    options: CheckoutOptions,
+    progress: Progress,
+) -> CheckedOut:
+    """Lay a new directory out aside, and give it its name when it is whole."""
+    found, wanted, pulled = brought
+    layer = Layer(store, options.link, progress)
+    alone = tensors_of(store, wanted)
+    remember_checkout(store, directory, found.id)
+    progress.begin("checking out", pulled.size)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    staging = Staging(directory.parent, prefix=BESIDE)
+    try:
+        staged = staging.new_path()
+        staged.mkdir()
+        records = Records(Spool(staging.new_path))
+        folders = OpenFolders(records)
+        chosen = folders.see_all(wanted.items(), options.selector())
+        files = size = 0
+        for path, tracked in layer.lay_all(chosen, staged, alone):
+            folders.learn(path, tracked)
+            files += tracked.entry.kind is not Kind.DIRECTORY
+            size += tracked.entry.size
+        WorkingDirectory(staged).record(_state(store, found, options, layer.mode), records)
+        os.rename(staged, directory)
+    finally:
+        staging.close()
+    progress.end()
+    return CheckedOut(pulled, directory, files, size, layer.mode, layer.linked)
 
 
 def require_outside_checkouts(directory: Path) -> None:
@@ -211,26 +257,6 @@ def _lay_again(directory: Path, todo: Plan, alone: set[str]) -> None:
         if kept.stamp != NO_STAMP and (stat.S_ISLNK(status.st_mode) or status.st_nlink > 1):
             todo.write[path] = todo.keep.pop(path).entry
             todo.seen[path] = kept
-
-
-def _create(
-    layer: Layer,
-    directory: Path,
-    todo: Plan,
-    alone: set[str],
-    record: Callable[[WorkingDirectory, Mapping[str, Tracked]], None],
-) -> None:
-    """Lay a new directory out aside, and give it its name when it is whole."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Staging(directory.parent, prefix=BESIDE)
-    try:
-        staged = staging.new_path()
-        staged.mkdir()
-        laid = layer.lay_all(todo.write, staged, alone)
-        record(WorkingDirectory(staged), {**todo.left_out, **laid} if todo.left_out else laid)
-        os.rename(staged, directory)
-    finally:
-        staging.close()
 
 
 def _update(

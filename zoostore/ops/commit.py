@@ -15,8 +15,9 @@ from zoostore.errors import (
     UsageError,
 )
 from zoostore.files.scan import Found, require_keepable
-from zoostore.objects.listing import Listing, directories, totals
+from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.walking import totals
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from zoostore.digest import Digest, Oid
 from zoostore.errors import Diverged, WrongContent
 from zoostore.files.globs import Selector
-from zoostore.objects.listing import EMPTY_TREE, Listing, build, totals
+from zoostore.objects.listing import EMPTY_TREE, Listing, build
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.objects.walking import flatten
+from zoostore.objects.walking import flatten, totals
 from zoostore.ops.fetching import StartDownloads, receive_downloads
 from zoostore.ops.history import LEFT_OUT, Found, history, is_in_part
 from zoostore.ops.keeping import kept_on_errors

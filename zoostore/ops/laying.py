@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import os
 import posixpath
@@ -28,7 +29,7 @@ from zoostore.files.links import (
 from zoostore.files.scan import found_at
 from zoostore.files.stamp import Stamp
 from zoostore.files.writing import write_new
-from zoostore.groups import grouped
+from zoostore.groups import drained, grouped
 from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Entry, Kind
 from zoostore.onnx_data import external_data
@@ -44,6 +45,7 @@ _ONNX = ".onnx"
 # Looked up, and counted as progress, together.
 _GROUP_FILES = 256
 _GROUP_BYTES = 1 << 20
+_COPIES_WAITING = 256
 _WORTH_A_WORKER = 4000
 """So many files take longer to make than a worker takes to start."""
 
@@ -98,28 +100,32 @@ class Layer:
         self._make(entry, content, target, mode)
         self._progress.advance(entry.size)
 
-    def lay_all(self, entries: Listing, root: Path, alone: Set[str]) -> dict[str, Tracked]:
-        """Lay a whole listing out in an empty folder; the records of its paths.
+    def lay_all(
+        self, entries: Iterable[tuple[str, Entry]], root: Path, alone: Set[str]
+    ) -> Iterator[tuple[str, Tracked]]:
+        """Lay paths out in an empty folder; the record of each, in no order.
 
-        Large files that are copied are so at the end, several at a time.
+        Large files that are copied wait for others, so that several are at a time.
 
         Args:
             alone: the paths at which to make files that nothing else is a name of.
 
         Raises: what `lay` raises.
         """
-        laid: dict[str, Tracked] = {}
         copies: list[_Copy] = []
         folders = (self._store.layout.objects, root)
-        is_much = len(entries) >= _WORTH_A_WORKER
+        entries = iter(entries)
+        first = list(itertools.islice(entries, _WORTH_A_WORKER))
+        is_much = len(first) == _WORTH_A_WORKER
+        groups = self._groups(itertools.chain(drained(first), entries), root)
         with hired(when=is_much and several_at_a_time(self._store.threads, *folders)) as worker:
-            for group, stamps in shared(worker, self._groups(entries, root)):
+            for group, stamps in shared(worker, groups):
                 done = 0
                 for (path, entry), stamp in zip(group.packed, stamps, strict=True):
                     if stamp is None:
                         group.others.append((path, entry))
                         continue
-                    laid[path] = laid_out(entry, Stamp(stamp))
+                    yield path, laid_out(entry, Stamp(stamp))
                     self.linked[COPY] += 1
                     done += entry.size
                 for path, entry in group.others:
@@ -127,19 +133,22 @@ class Layer:
                     if copied is not None:
                         copies.append(copied)
                         continue
-                    laid[path] = laid_at(entry, f"{root}/{path}")
+                    yield path, laid_at(entry, f"{root}/{path}")
                     done += entry.size
                 self._progress.advance(done)
-        return laid | self._copy_all(copies, root) if copies else laid
+                if len(copies) >= _COPIES_WAITING:
+                    yield from self._copy_all(drained(copies), root)
+        if copies:
+            yield from self._copy_all(drained(copies), root)
 
     def _groups(
-        self, entries: Listing, root: Path
+        self, entries: Iterable[tuple[str, Entry]], root: Path
     ) -> Iterator[tuple[_Group, Callable[[], list[bytes | None]]]]:
         """What to lay out, in groups whose folders are there, each with the making of its files."""
         from zoostore.store.extracting import extract
 
         for some in grouped(
-            entries.items(), lambda item: item[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
+            entries, lambda item: item[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
         ):
             places = self._store.packed({entry.oid for _, entry in some if entry.kind.is_file})
             packed: list[tuple[Extraction, tuple[str, Entry]]] = []
@@ -172,21 +181,19 @@ class Layer:
         self._make(entry, content, target, mode)
         return None
 
-    def _copy_all(self, copies: list[_Copy], root: Path) -> dict[str, Tracked]:
+    def _copy_all(self, copies: Iterable[_Copy], root: Path) -> Iterator[tuple[str, Tracked]]:
         """Make files with the bytes of objects; the records of their paths."""
         # Imported here: most often files are linked.
         from zoostore.files.readers import Readers, threads_for
 
-        laid: dict[str, Tracked] = {}
         folders = (self._store.layout.objects, root)
         count = min(threads_for(folder, self._store.threads).files for folder in folders)
         with Readers(count) as readers:
             for each, done in readers.ahead((each, each.work(readers.go_on)) for each in copies):
                 done()
-                laid[each.path] = laid_at(each.entry, each.target)
+                yield each.path, laid_at(each.entry, each.target)
                 self.linked[COPY] += 1
                 self._progress.advance(each.entry.size)
-        return laid
 
     def _make(self, entry: Entry, content: Path | bytes | None, target: str, mode: str) -> None:
         """Make a file, or a link where there is no content."""

@@ -93,20 +93,7 @@ def plan(
     edited or untracked one stays where the snapshots agree or its content is what is
     wanted, and is a conflict otherwise, unless `force` says to overwrite it.
     """
-    if not tracking.paths and not root.exists():
-        return _plan_anew(wanted, is_chosen)
     return _Planner(root, tracking, wanted, is_chosen, threads, force=force).plan()
-
-
-def _plan_anew(wanted: Listing, is_chosen: Selector) -> Plan:
-    """The plan for a directory that is not there."""
-    made = Plan()
-    for path, entry in wanted.items():
-        if is_chosen(path, entry.kind):
-            made.write[path] = entry
-        else:
-            made.left_out[path] = left_out(entry)
-    return made
 
 
 class _Planner:

@@ -1,87 +1,80 @@
-"""Open folders: what was found in them, until the content of every file in them is known."""
+"""Open folders: what is in them, until it is known what is to be recorded of every file."""
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
-from zoostore.digest import Oid
-from zoostore.files.scan import Found, FoundFolder
-from zoostore.objects.tree import Kind, link_entry
-from zoostore.ops.records import Records, laid_out, row_of
+from zoostore.files.globs import Selector
+from zoostore.objects.tree import Entry, Kind
+from zoostore.ops.records import Records, Tracked, left_out, row_of
 
 
 class _Open(NamedTuple):
-    """A folder of which some files are not known.
+    """A folder of which something is not known.
 
     Attributes:
-        names: of the files and links in it.
-        rows: their records; those of files that are not known lack the oid.
-        targets: of the links.
-        unknown: the names of those files, each with its place among all.
+        names: of the files and links in it, sorted.
+        numbers: of those that are not known, by name.
+        rows: their records, as far as they are known.
+        targets: of the links, by number.
     """
 
     names: list[str]
+    numbers: dict[str, int]
     rows: list[bytes]
-    targets: list[str]
-    unknown: dict[str, int]
+    targets: dict[int, str]
 
 
 class OpenFolders:
-    """Records folders, each when all is known of what it holds: so few are in memory.
-
-    Attributes:
-        files, size: how many files and links there are, and their size in bytes.
-    """
+    """Records folders, each when all is known of what it holds: so few are in memory."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
         self._open: dict[str, _Open] = {}
-        self.files = self.size = 0
 
-    def see(self, folder: FoundFolder, known: dict[str, Oid]) -> list[Found]:
-        """Take note of a folder that was found; its files that are not known.
+    def open(self, prefix: str, names: list[str]) -> None:
+        """Have the files and links of a folder come, whose names are sorted."""
+        numbers = {name: number for number, name in enumerate(names)}
+        self._open[prefix] = _Open(names, numbers, [b""] * len(names), {})
 
-        Args:
-            known: the oids of those that are, by path.
-        """
-        prefix, found, _, itself = folder
-        if itself is not None:
-            self._records.add_empty(prefix)
-        seen = _Open([], [], [], {})
-        begin = len(prefix)
-        unknown: list[Found] = []
-        for item in found:
-            name = item.path[begin:]
-            size = item.stamp.size
-            if item.kind is Kind.LINK:
-                entry = link_entry(item.target)
-                size = entry.size
-                seen.rows.append(row_of(laid_out(entry, item.lasting_stamp)))
-                seen.targets.append(item.target)
-            else:
-                assert item.kind is not None  # what has none was refused
-                oid = known.get(item.path)
-                if oid is None:
-                    seen.unknown[name] = len(seen.rows)
-                    unknown.append(item)
-                row = bytes((item.kind, True)) + item.lasting_stamp
-                seen.rows.append(row if oid is None else row + oid)
-            seen.names.append(name)
-            self.size += size
-        self.files += len(found)
-        if unknown:
-            self._open[prefix] = seen
-        elif found:
-            self._close(prefix, seen)
-        return unknown
-
-    def know(self, path: str, oid: Oid) -> None:
-        """Learn what is in a file that was not known."""
+    def know(self, path: str, row: bytes, target: str = "") -> None:
+        """Learn what is to be recorded of a path, and of a link its target."""
         begin = path.rfind("/") + 1
         prefix = path[:begin]
-        seen = self._open[prefix]
-        seen.rows[seen.unknown.pop(path[begin:])] += oid
-        if not seen.unknown:
+        folder = self._open[prefix]
+        number = folder.numbers.pop(path[begin:])
+        folder.rows[number] = row
+        if target:
+            folder.targets[number] = target
+        if not folder.numbers:
             del self._open[prefix]
-            self._close(prefix, seen)
+            targets = [folder.targets[number] for number in sorted(folder.targets)]
+            self._records.add(prefix, folder.names, b"".join(folder.rows), targets)
 
-    def _close(self, prefix: str, seen: _Open) -> None:
-        self._records.add(prefix, seen.names, b"".join(seen.rows), seen.targets)
+    def see_all(
+        self, entries: Iterable[tuple[str, Entry]], is_chosen: Selector
+    ) -> Iterator[tuple[str, Entry]]:
+        """Open the folders of a listing, one after the other; what is to be known of them.
+
+        What is not chosen is known: it was left out. Folders that hold nothing are, too.
+        """
+        for prefix, some in groupby(entries, lambda item: item[0][: item[0].rfind("/") + 1]):
+            items = list(some)
+            names = [
+                path[len(prefix) :] for path, entry in items if entry.kind is not Kind.DIRECTORY
+            ]
+            if names:
+                self.open(prefix, sorted(names))
+            for path, entry in items:
+                chosen = is_chosen(path, entry.kind)
+                if entry.kind is Kind.DIRECTORY:
+                    self._records.add_empty(path + "/", is_laid_out=chosen)
+                elif not chosen:
+                    self.learn(path, left_out(entry))
+                if chosen:
+                    yield path, entry
+
+    def learn(self, path: str, tracked: Tracked) -> None:
+        """The same as `know`; folders that hold nothing are passed over."""
+        if tracked.entry.kind is not Kind.DIRECTORY:
+            self.know(path, row_of(tracked), tracked.entry.target)

@@ -23,7 +23,8 @@ from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.walking import flatten
 from zoostore.ops.asking import Sources, resolve
-from zoostore.ops.bringing import choose, missing_blobs, nothing_left, reused_if_complete
+from zoostore.ops.bringing import missing_blobs, reused_if_complete
+from zoostore.ops.choosing import choose, nothing_left
 from zoostore.ops.completing import starter
 from zoostore.ops.from_upstream import UpstreamPlan, plan_upstream, pull_upstream
 from zoostore.ops.from_zoo import PullPlan, pull_offer

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from zoostore.digest import BLAKE3
 from zoostore.errors import Diverged, NeededNetwork
-from zoostore.objects.listing import Listing, totals
+from zoostore.objects.listing import Listing
 from zoostore.objects.tree import Kind
-from zoostore.objects.walking import flatten
+from zoostore.objects.walking import flatten, totals
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.fetching import StartDownloads
 from zoostore.ops.from_archive import take_archive

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import Diverged, TagExists
-from zoostore.objects.listing import Listing, totals
+from zoostore.objects.listing import Listing
+from zoostore.objects.walking import totals
 from zoostore.ops.history import Found
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange

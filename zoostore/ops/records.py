@@ -14,7 +14,7 @@ the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 
 import operator
 import struct
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
@@ -22,6 +22,7 @@ from zoostore.files.spool import Bytes, Spool
 from zoostore.files.stamp import STAMP_BYTES, Stamp
 from zoostore.objects.listing import EMPTY_DIRECTORY
 from zoostore.objects.tree import Entry, Kind, encode_entry, encode_file
+from zoostore.streamed import Streamed
 
 MAGIC = b"zentries2\n"
 _BEGINNING = struct.Struct(">BBQ")
@@ -166,7 +167,7 @@ class Folder:
         return Tracked(entry, bool(is_laid_out), Stamp(row[_STAMP]))
 
 
-class Paths(Mapping[str, Tracked]):
+class Paths(Streamed[Tracked]):
     """What is recorded of each path, read when it is asked for.
 
     Most commands compare very many paths with what stands there, and need no more than a few of
@@ -216,25 +217,14 @@ class Paths(Mapping[str, Tracked]):
             raise KeyError(path)
         return Tracked(EMPTY_DIRECTORY, place.is_laid_out, NO_STAMP)
 
-    def items(self) -> ItemsView[str, Tracked]:
-        return _Items(self)
+    def streamed(self) -> Iterator[tuple[str, Tracked]]:
+        for folder in self.folders():
+            yield from folder.items()
 
     def _read(self, prefix: str) -> Folder | None:
         if self._last is None or self._last.prefix != prefix:
             self._last = self.folder(prefix) or self._last
         return self._last if self._last and self._last.prefix == prefix else None
-
-
-class _Items(ItemsView[str, Tracked]):
-    """All paths with their records, without looking each path up."""
-
-    def __init__(self, paths: Paths) -> None:
-        super().__init__(paths)
-        self._paths = paths
-
-    def __iter__(self) -> Iterator[tuple[str, Tracked]]:
-        for folder in self._paths.folders():
-            yield from folder.items()
 
 
 class Records:

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from zoostore.digest import Digest, Oid
 from zoostore.errors import MissingObject, ZooError
-from zoostore.objects.listing import totals
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.objects.walking import walk
+from zoostore.objects.walking import totals, walk
 from zoostore.ops.findings import Report
 from zoostore.ops.history import history
 from zoostore.ops.verifying_objects import Aliases

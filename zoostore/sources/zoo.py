@@ -7,10 +7,9 @@ from functools import cached_property
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision
-from zoostore.objects.listing import totals
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
-from zoostore.objects.walking import flatten, require_bounded
+from zoostore.objects.walking import flatten, require_bounded, totals
 from zoostore.sources.base import Known, Offer
 from zoostore.sources.catalog import (
     MANIFEST,
