@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -576,7 +576,14 @@ class Store:
         from zoostore.ops.browse import files
 
         with errors_named():
-            return files(self._opened.objects(), self._find(stub))
+            return list(files(self._opened.objects(), self._find(stub)))
+
+    def each_file(self, stub: str) -> Iterator[ModelFile]:
+        """The same, one after the other, for who does not want all in memory."""
+        from zoostore.ops.browse import files
+
+        with errors_named():
+            yield from files(self._opened.objects(), self._find(stub))
 
     def log(self, stub: str) -> list[LogEntry]:
         """A snapshot and its history, the newest first."""

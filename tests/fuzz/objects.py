@@ -67,12 +67,12 @@ def read_table(data: bytes, folder: Path) -> list[Packed]:
     rows = decode_table(table, data[table.offset : table.offset + table.length])
     assert sum(row.stored for row in rows) <= len(data)
     assert all(0 <= row.offset <= row.offset + row.stored <= len(data) for row in rows)
-    return rows
+    return list(rows)
 
 
 def read_pack(data: bytes, folder: Path) -> list[Packed]:
     with PackReader(put(folder, "x.zpack", data)) as pack:
-        return pack.table()
+        return list(pack.table())
 
 
 def salvage(data: bytes, folder: Path) -> None:

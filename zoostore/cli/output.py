@@ -10,6 +10,9 @@ from typing import Any
 import click
 
 from zoostore.cli.settings import settings
+from zoostore.groups import batched
+
+_TOGETHER = 1024
 
 
 def print_json(value: object) -> None:
@@ -17,6 +20,19 @@ def print_json(value: object) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))
+
+
+def print_json_list(values: Iterable[object]) -> None:
+    """The same as `print_json` of a list, of which not all need be there at a time."""
+    import json
+
+    begin = "["
+    for some in batched(values, _TOGETHER):
+        each = (json.dumps(value, indent=2, ensure_ascii=True, default=str) for value in some)
+        text = ",\n".join(each).replace("\n", "\n  ")
+        click.echo(f"{begin}\n  {text}", nl=False)
+        begin = ","
+    click.echo("[]" if begin == "[" else "\n]")
 
 
 def say(text: str = "") -> None:
@@ -41,22 +57,26 @@ def emphasised(text: str, colour: str) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Rows in columns as wide as they need.
+    """Rows in columns as wide as they need; of very many rows, as the first of them need.
 
     Args:
         right: the columns that are aligned to the right.
     """
-    rows = list(rows)
-    if not rows:
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths: list[int] = []
+    for some in batched(rows, _TOGETHER):
+        columns = zip(*some, strict=True)
+        needed = [max(map(len, column)) for column in columns]
+        widths = [max(pair) for pair in zip(widths or needed, needed, strict=True)]
+        line("\n".join(_joined(row, widths, right) for row in some))
+
+
+def _joined(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
     last = len(widths) - 1
-    for row in rows:
-        cells = (
-            cell.rjust(width) if index in right else cell if index == last else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        line("  ".join(cells).rstrip())
+    cells = (
+        cell.rjust(width) if index in right else cell if index == last else cell.ljust(width)
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join(cells).rstrip()
 
 
 def moment(seconds: int) -> str:

@@ -141,6 +141,8 @@ def _decode_entries(data: bytes) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     previous = b""
     offset = start
+    file_kinds, unpack_file = _FILE_KINDS, _FILE.unpack_from
+    new_entry, new_oid = tuple.__new__, bytes.__new__  # of the right length, as they were unpacked
     for _ in range(count):
         kind_code, name_length = _HEAD.unpack_from(data, offset)
         offset += _HEAD.size
@@ -149,11 +151,12 @@ def _decode_entries(data: bytes) -> dict[str, Entry]:
         if len(raw) != name_length or raw <= previous:
             raise ValueError("a name is cut short, or out of order")
         previous = raw
-        if kind_code in _FILE_KINDS:  # here and not in a function: there are very many of them
-            size, oid = _FILE.unpack_from(data, end)
+        kind = file_kinds.get(kind_code)
+        if kind is not None:  # here and not in a function: there are very many of them
+            size, oid = unpack_file(data, end)
             if size > _MAX_SIZE:
                 raise ValueError("a size is too large")
-            entries[raw.decode("utf-8")] = Entry(_FILE_KINDS[kind_code], size, Oid(oid))
+            entries[raw.decode()] = new_entry(Entry, (kind, size, new_oid(Oid, oid), ""))
             offset = end + _FILE.size
         else:
             entries[raw.decode("utf-8")], offset = _decode_other(Kind(kind_code), data, end)

@@ -1,13 +1,13 @@
 """Walking: what is below a tree, each of its trees read when it is come to."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
-from zoostore.objects.paths import check_link, check_path
+from zoostore.objects.paths import MAX_DEPTH, check_link, check_path
 from zoostore.objects.tree import Entry, Kind
 from zoostore.streamed import Streamed
 
@@ -26,6 +26,16 @@ ReadTree = Callable[[Oid], Mapping[str, Entry]]
 def walk(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Entry]]:
     """Every path below a tree with its entry, directories before what they hold.
 
+    Raises: what `walk_folders` raises.
+    """
+    for prefix, tree in walk_folders(read_tree, root):
+        for name, entry in tree.items():
+            yield prefix + name, entry
+
+
+def walk_folders(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Mapping[str, Entry]]]:
+    """Every folder below a tree, the whole first: what its paths begin with, and what is in it.
+
     Args:
         read_tree: gives the decoded tree of an oid.
 
@@ -37,18 +47,19 @@ def walk(read_tree: ReadTree, root: Oid) -> Iterator[tuple[str, Entry]]:
     count = 0
     while pending:
         prefix, oid = pending.pop()
+        tree = read_tree(oid)
+        count += len(tree)
+        if count > MAX_ENTRIES:
+            raise MalformedObject(f"A tree unfolds into more than {MAX_ENTRIES} paths.")
         below = []
-        for name, entry in read_tree(oid).items():
-            path = prefix + name
-            count += 1
-            if count > MAX_ENTRIES:
-                raise MalformedObject(f"A tree unfolds into more than {MAX_ENTRIES} paths.")
-            check_path(path)
+        for name, entry in tree.items():
+            if len(prefix) + len(name) >= MAX_DEPTH:
+                check_path(prefix + name)  # shorter ones pass: very many are not looked at
             if entry.kind is Kind.LINK:
-                check_link(path, entry.target)
+                check_link(prefix + name, entry.target)
             elif entry.kind is Kind.DIRECTORY:
-                below.append((path + "/", entry.oid))
-            yield path, entry
+                below.append((f"{prefix}{name}/", entry.oid))
+        yield prefix, tree
         pending.extend(reversed(below))
 
 
@@ -97,15 +108,6 @@ def _extent(tree: Mapping[str, Entry], known: Mapping[Oid, _Extent]) -> _Extent:
         paths += 1 + below.paths
         size += length + below.size + below.paths * (length + 1)
     return _Extent(paths, size)
-
-
-def leaves(entries: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry]]:
-    """Of the paths of a walk, those that a listing holds."""
-    return (
-        (path, entry)
-        for path, entry in entries
-        if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE
-    )
 
 
 def flatten(read_tree: ReadTree, root: Oid) -> Listing:
@@ -165,12 +167,43 @@ class TreeListing(Streamed[Entry]):
         return self._totals
 
     def streamed(self) -> Iterator[tuple[str, Entry]]:
-        return self._walk_on() if self._held is None else iter(self._held.items())
+        if self._held is not None:
+            return iter(self._held.items())
+        return self._read_once() if self._count is None else self._read()
 
-    def _walk_on(self) -> Iterator[tuple[str, Entry]]:
+    def by_path(self) -> Iterator[tuple[str, Entry]]:
+        """The same as `streamed`, in the order of whole paths."""
+        len(self)  # so that all was read once, and is known to be safe
+        if self._held is not None:
+            yield from sorted(self._held.items())
+            return
+        folders = [self._sorted("", self._root)]
+        while folders:
+            for path, entry in folders[-1]:
+                if entry.kind is Kind.DIRECTORY and entry.oid != EMPTY_TREE:
+                    folders.append(self._sorted(path + "/", entry.oid))
+                    break
+                yield path, entry
+            else:
+                folders.pop()
+
+    def _sorted(self, prefix: str, oid: Oid) -> Iterator[tuple[str, Entry]]:
+        """What is in a folder, in the order of the paths that it begins."""
+        entries = [(prefix + name, entry) for name, entry in self._read_tree(oid).items()]
+        entries.sort(key=lambda item: item[0] + "/" * (item[1].kind is Kind.DIRECTORY))
+        return iter(entries)
+
+    def _read(self) -> Iterator[tuple[str, Entry]]:
+        for prefix, tree in walk_folders(self._read_tree, self._root):
+            for name, entry in tree.items():
+                if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE:
+                    yield prefix + name, entry
+
+    def _read_once(self) -> Iterator[tuple[str, Entry]]:
+        """Read all of it, count it, and hold it if it is not too much."""
         held: dict[str, Entry] = {}
         count = files = size = 0
-        for path, entry in leaves(walk(self._read_tree, self._root)):
+        for path, entry in self._read():
             count += 1
             if entry.kind is not Kind.DIRECTORY:
                 files += 1

@@ -10,7 +10,7 @@ from zoostore.errors import UnknownPath
 from zoostore.objects.listing import Listing
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.objects.walking import flatten
+from zoostore.objects.walking import TreeListing, flatten
 from zoostore.ops.history import Found, history
 from zoostore.store.objectstore import ObjectStore
 
@@ -78,13 +78,10 @@ def contents(store: ObjectStore, found: Found) -> Contents:
     return Contents(found.stub, found.id, found.snapshot, listing)
 
 
-def files(store: ObjectStore, found: Found) -> list[ModelFile]:
-    """Every path of a snapshot, sorted."""
-    listing = flatten(store.tree, found.snapshot.tree)
-    return [
-        ModelFile(path, entry.size, entry.oid, entry.kind.mode, entry.target)
-        for path, entry in sorted(listing.items())
-    ]
+def files(store: ObjectStore, found: Found) -> Iterator[ModelFile]:
+    """Every path of a snapshot, in order. Raises `MissingObject` if its trees are not here."""
+    for path, entry in TreeListing(store.tree, found.snapshot.tree).by_path():
+        yield ModelFile(path, entry.size, entry.oid, entry.kind.mode, entry.target)
 
 
 def log(store: ObjectStore, found: Found) -> Iterator[LogEntry]:

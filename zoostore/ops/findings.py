@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.digest import OID_HEX, Digest, Oid
+from zoostore.ops.oid_set import OidSet
 from zoostore.store.causes import UNKNOWN
 
 
@@ -52,7 +54,7 @@ class Report:
 
     objects: int = 0
     bytes: int = 0
-    intact: set[Oid] = field(default_factory=set)
+    intact: OidSet = field(default_factory=OidSet)
     damaged: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     causes: dict[str, str] = field(default_factory=dict)
@@ -72,12 +74,17 @@ class Report:
         return not (self.damaged or self.missing)
 
     def count(self, oid: Oid, size: int) -> None:
-        """An object is intact; counted once, however many copies of it are."""
+        """An object is intact. What has copies is counted as often, until `count_once`."""
         with self.lock:
-            if oid not in self.intact:
-                self.intact.add(oid)
-                self.objects += 1
-                self.bytes += size
+            self.intact.add(oid)
+            self.objects += 1
+            self.bytes += size
+
+    def count_once(self, size_of: Callable[[Oid], int]) -> None:
+        """Count what is intact once, however many copies of it are."""
+        for oid in self.intact.repeated():
+            self.objects -= 1
+            self.bytes -= size_of(oid)
 
     def damage(self, what: str, reason: str, cause: str = UNKNOWN) -> None:
         with self.lock:

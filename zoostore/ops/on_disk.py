@@ -16,7 +16,7 @@ from zoostore.ops.numbering import Numbering
 from zoostore.store.derive import loose_files, pack_files
 from zoostore.store.layout import Layout
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, read_raw_rows, read_rows
+from zoostore.store.packs import PackReader, read_rows
 from zoostore.store.records import ObjectKind
 from zoostore.store.sweeping import PackToSweep, sweep_packs
 
@@ -130,7 +130,7 @@ def _look(layout: Layout) -> OnDisk:
     buckets = [_Bucket() for _ in range(_BUCKETS)]
     for name, path in pack_files(layout):
         with PackReader(path) as pack:
-            for oid, kind, _, offset, _, size in read_raw_rows(pack):
+            for oid, kind, _, offset, _, size in read_rows(pack).raw():
                 if kind != ObjectKind.ALIASES:
                     buckets[oid[0] // _BUCKET_BYTES].add(oid, len(packs), kind, offset, size)
             packs.append(_Pack(name, path, os.fstat(pack.fileno()).st_ctime))

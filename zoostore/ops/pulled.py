@@ -52,7 +52,8 @@ def pulled(
     files, size = totals(chosen)
     moved = sum(missing.values())
     totals_of_it = (files, size, len(missing), moved, files - len(missing), size - moved)
-    paths = {entry.oid: path for path, entry in chosen.items() if entry.oid in missing}
+    looked_at = chosen.items() if missing else ()
+    paths = {entry.oid: path for path, entry in looked_at if entry.oid in missing}
     named = tuple(sorted((path, missing[oid]) for oid, path in paths.items()))
     return Pulled(stub, snapshot, *totals_of_it, source, named)
 

@@ -17,7 +17,7 @@ from zoostore.store.index import Writer
 from zoostore.store.lost_names import LostNames, lost_names
 from zoostore.store.mending import set_aside, write_aside
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import read_raw_rows
+from zoostore.store.packs import read_rows
 from zoostore.store.records import ObjectKind, Position, RefChange
 from zoostore.store.reflog import encode_change
 from zoostore.store.refs import current_of
@@ -88,7 +88,7 @@ def correct_aliases(store: ObjectStore, wrong: Collection[tuple[Oid, Digest]]) -
     dead: set[Oid] = set()
     with Batch(store) as batch:
         for _, pack in open_packs(store.layout):
-            for table in aliases_in(pack, read_raw_rows(pack)):
+            for table in aliases_in(pack, read_rows(pack).raw()):
                 if table.known.isdisjoint(wrong):
                     continue
                 dead.add(aliases_oid(encode_aliases(table)))

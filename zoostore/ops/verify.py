@@ -118,6 +118,7 @@ def _look(
     try:
         readers = threads_for(store.layout.objects, threads or store.threads)
         tables = verify_objects(store, only, total, readers, report, progress)
+        report.count_once(lambda oid: _size_of(store, oid))
         verify_models(store, names, report)
         report.forget_what_has_copies()
         if not stubs:
@@ -127,6 +128,11 @@ def _look(
     finally:
         progress.end()
     return report
+
+
+def _size_of(store: ObjectStore, oid: Oid) -> int:
+    place = store.location(oid)
+    return 0 if place is None else place.size
 
 
 def settle(store: ObjectStore, report: Report) -> None:

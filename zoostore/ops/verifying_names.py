@@ -8,9 +8,10 @@ from zoostore.digest import Digest, Oid
 from zoostore.errors import MissingObject, ZooError
 from zoostore.objects.snapshot import Snapshot
 from zoostore.objects.tree import Entry, Kind
-from zoostore.objects.walking import totals, walk
+from zoostore.objects.walking import flatten, totals, walk
 from zoostore.ops.findings import Report
 from zoostore.ops.history import history
+from zoostore.ops.oid_set import OidSet
 from zoostore.ops.verifying_objects import Aliases
 from zoostore.store.index import Reader
 from zoostore.store.lost_names import lost_names
@@ -53,13 +54,13 @@ def _verify_snapshot(
     store: ObjectStore, name: str, oid: Oid, snapshot: Snapshot, report: Report, is_partial: bool
 ) -> None:
     try:
-        entries = list(walk(store.tree, snapshot.tree))
+        listing = flatten(store.tree, snapshot.tree)
     except ZooError as error:
         _report(error, name, oid, report)
         return
-    if totals(dict(entries)) != (snapshot.files, snapshot.size):
+    if totals(listing) != (snapshot.files, snapshot.size):
         report.damage(str(oid), "the snapshot does not have the files and the size it says")
-    for path, entry in entries:
+    for path, entry in listing.items():
         if entry.kind.is_file and entry.oid not in report.intact:
             what = str(entry.oid)
             if what not in report.damaged:
@@ -87,9 +88,9 @@ def _report(error: ZooError, name: str, oid: Oid, report: Report) -> None:
     report.need(what, name)
 
 
-def needed_objects(store: ObjectStore, names: Sequence[str]) -> set[Oid]:
+def needed_objects(store: ObjectStore, names: Sequence[str]) -> OidSet:
     """Every object that some refs and their tags need."""
-    needed: set[Oid] = set()
+    needed = OidSet()
 
     def read_tree(oid: Oid) -> dict[str, Entry]:
         needed.add(oid)

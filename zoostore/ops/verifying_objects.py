@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import operator
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,17 +17,17 @@ from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
 from zoostore.ops.findings import Report
+from zoostore.ops.oid_set import OidSet
 from zoostore.progress import Progress
 from zoostore.store.causes import SAID, UNKNOWN
 from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files
 from zoostore.store.index import Writer
 from zoostore.store.objectstore import ObjectStore
-from zoostore.store.packs import PackReader, check_object, read_raw_rows
+from zoostore.store.packs import PackReader, Rows, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
 
 _NOTED_AT_A_TIME = 1024
 _ROWS_TOGETHER = 256
-_offset = operator.attrgetter("offset")
 
 Aliases = Mapping[Oid, set[Digest]]
 Learned = Callable[[Writer], None]
@@ -38,7 +37,7 @@ Learned = Callable[[Writer], None]
 @dataclass
 class _Objects:
     store: ObjectStore
-    only: set[Oid] | None
+    only: OidSet | None
     aliases: Aliases
     report: Report
     progress: Progress
@@ -56,7 +55,7 @@ class _Objects:
 
 def verify_objects(
     store: ObjectStore,
-    only: set[Oid] | None,
+    only: OidSet | None,
     total: int,
     threads: Threads,
     report: Report,
@@ -82,13 +81,17 @@ def verify_objects(
     return aliases
 
 
-def bytes_to_read(store: ObjectStore, only: set[Oid] | None) -> int:
+def bytes_to_read(store: ObjectStore, only: OidSet | None) -> int:
     """About how many bytes there are in the objects that are read; None: in all."""
     if only is not None:
-        places = store.names.view(lambda index: index.locations_of(only))
-        return sum(place.stored for place in places.values())
+        return sum(map(partial(_stored_of, store), batched(only, _NOTED_AT_A_TIME)))
     packed = sum(_stored_in(pack) for _, pack in open_packs(store.layout))
     return packed + sum(_size_of(entry) for _, entry in loose_files(store.layout))
+
+
+def _stored_of(store: ObjectStore, oids: list[Oid]) -> int:
+    places = store.names.view(lambda index: index.locations_of(oids))
+    return sum(place.stored for place in places.values())
 
 
 def _stored_in(pack: PackReader) -> int:
@@ -117,7 +120,7 @@ def read_aliases(store: ObjectStore) -> Aliases:
     """What all intact tables of aliases say: the digests of each content."""
     found: dict[Oid, set[Digest]] = {}
     for _, pack in open_packs(store.layout):
-        for table in aliases_in(pack, read_raw_rows(pack)):
+        for table in aliases_in(pack, read_rows(pack).raw()):
             for oid, digest in table.known:
                 found.setdefault(oid, set()).add(digest)
     return found
@@ -220,13 +223,14 @@ class _Pack:
     def verify(self) -> Learned | None:
         status = self._pack.status()  # before: what is written meanwhile shows
         rows = self._read_whole()
-        wanted = [row for row in rows if self._objects.is_wanted(row.oid)]
-        wanted.sort(key=_offset)
-        for some in batched(wanted, _ROWS_TOGETHER):
+        for some in batched(self._wanted(rows.in_place()), _ROWS_TOGETHER):
             self._verify_rows(some)
-        for some in batched(wanted, _ROWS_TOGETHER):
+        for some in batched(self._wanted(rows), _ROWS_TOGETHER):
             self._check_index(some)
         return self._learned(status)
+
+    def _wanted(self, rows: Iterable[Packed]) -> Iterator[Packed]:
+        return (row for row in rows if self._objects.is_wanted(row.oid))
 
     def _learned(self, status: os.stat_result) -> Learned | None:
         known, seen = self._record, PackRecord.of(self._name, status)
@@ -240,7 +244,7 @@ class _Pack:
 
         return learn
 
-    def _read_whole(self) -> list[Packed]:
+    def _read_whole(self) -> Rows:
         """The rows. Where all is read, the file must be what its name says."""
         rows = None
         try:
@@ -256,7 +260,7 @@ class _Pack:
             cause = self._cause()
             self._report.damage(str(self._pack.path), f"{error.message} ({SAID[cause]})", cause)
             self._damage_pack()
-        return list(self._pack.salvage()) if rows is None else rows
+        return read_rows(self._pack) if rows is None else rows
 
     def _cause(self) -> str:
         return self._record.cause(self._pack.status()) if self._record else UNKNOWN

@@ -13,7 +13,7 @@ from zoostore.objects.aliases import Aliases, decode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.lost_names import keep_lost_names, known_names
-from zoostore.store.packs import PackReader, check_object, read_raw_rows
+from zoostore.store.packs import PackReader, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, PackedRow, PackRecord
 from zoostore.store.reflog import Reflog
 from zoostore.store.refs import catch_up
@@ -64,9 +64,9 @@ def index_packs(index: Writer, layout: Layout) -> None:
         if name in known:
             continue
         with PackReader(path) as pack:
-            rows = read_raw_rows(pack)
-            index.index_pack(PackRecord(name, 0, 0, 0), rows)
-            for aliases in aliases_in(pack, rows):
+            rows = read_rows(pack)
+            index.index_pack(PackRecord(name, 0, 0, 0), rows.raw())
+            for aliases in aliases_in(pack, rows.raw()):
                 index.set_aliases(aliases.known)
 
 

@@ -339,8 +339,8 @@ def _alias_key(digest: Digest) -> bytes:
 
 
 def _decode_location(value: bytes) -> Location:
-    kind, *rest = _OBJECT.unpack(value)
-    return Location(_KINDS[kind], *rest)
+    values = _OBJECT.unpack(value)
+    return tuple.__new__(Location, (_KINDS[values[0]], *values[1:]))  # of very many
 
 
 _KINDS: dict[int, ObjectKind] = {int(kind): kind for kind in ObjectKind}

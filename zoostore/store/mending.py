@@ -74,7 +74,7 @@ def _pack_anew(layout: Layout, path: Path) -> NewPack | None:
 
 def _intact_objects(pack: PackReader) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
     """What can still be read of a pack, in the order in which it stands there."""
-    for row in sorted(read_rows(pack), key=lambda row: row.offset):
+    for row in read_rows(pack).in_place():
         data = pack.read(row.offset, row.stored)
         try:
             check_object(row.oid, row.kind, data, str(pack.path))

@@ -14,6 +14,7 @@ read from its beginning.
 import contextlib
 import os
 import struct
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -131,7 +132,7 @@ class Rows:
     """The rows of a table, each made when it is asked for: there may be very many.
 
     Args:
-        table: that was written here.
+        table: whose rows are known to be right.
     """
 
     def __init__(self, table: bytes | bytearray) -> None:
@@ -146,6 +147,12 @@ class Rows:
     def raw(self) -> Iterator[PackedRow]:
         """The same as bare tuples, for who needs no more of very many."""
         return ROW.iter_unpack(self._table)
+
+    def in_place(self) -> Iterator[Packed]:
+        """The rows in the order in which what they say stands in the pack."""
+        offsets = array("Q", (offset for _, _, _, offset, _, _ in self.raw()))
+        for number in sorted(range(len(self)), key=offsets.__getitem__):
+            yield _as_packed(ROW.unpack_from(self._table, number * ROW.size))
 
 
 def _as_packed(raw: PackedRow) -> Packed:
@@ -176,23 +183,18 @@ def decode_footer(data: bytes, pack_size: int) -> Table:
     return Table(offset, length, checksum)
 
 
-def decode_table(table: Table, data: bytes) -> list[Packed]:
+def decode_table(table: Table, data: bytes) -> Rows:
     """The rows of a pack's table.
 
     Raises:
         MalformedObject: the bytes are not the table that the footer promised.
         NewerFormat: an object is of a kind or in an encoding of a later release.
     """
-    return list(map(_as_packed, decode_raw_table(table, data)))
-
-
-def decode_raw_table(table: Table, data: bytes) -> list[PackedRow]:
-    """The same as bare tuples, for who looks at a million of them."""
     if len(data) != table.length or hash_bytes(data) != table.checksum:
         raise MalformedObject("A pack's table is damaged.")
-    rows = list(ROW.iter_unpack(data))
     before = b""
-    for oid, kind, encoding, offset, stored, size in rows:
+    length = len(MAGIC)
+    for oid, kind, encoding, offset, stored, size in ROW.iter_unpack(data):
         if encoding != RAW or kind not in _KINDS:
             raise NewerFormat(
                 f"A pack holds an object of kind {kind} in encoding {encoding}, which this "
@@ -203,27 +205,23 @@ def decode_raw_table(table: Table, data: bytes) -> list[PackedRow]:
         if before >= oid:
             raise MalformedObject("A pack's table is out of order.")
         before = oid
+        length += RECORD.size + stored
     # Rows that share bytes would make a small pack into a very large model.
-    if len(MAGIC) + sum(RECORD.size + row[4] for row in rows) != table.offset:
+    if length != table.offset:
         raise MalformedObject("A pack's table does not list the records that the pack has.")
-    return rows
+    return Rows(data)
 
 
-def read_rows(pack: "PackReader") -> list[Packed]:
+def read_rows(pack: "PackReader") -> Rows:
     """What a pack's table says, or, where that cannot be read, what the records say.
 
     Raises:
         NewerFormat: the pack holds what only a later release knows.
     """
-    return list(map(_as_packed, read_raw_rows(pack)))
-
-
-def read_raw_rows(pack: "PackReader") -> Sequence[PackedRow]:
-    """The same as bare tuples. Raises what `read_rows` raises."""
     try:
-        return pack.raw_table()
+        return pack.table()
     except MalformedObject:
-        return list(pack.salvage())
+        return Rows(b"".join(ROW.pack(*row) for row in pack.salvage()))
 
 
 class PackReader:
@@ -255,15 +253,10 @@ class PackReader:
     def status(self) -> os.stat_result:
         return os.fstat(self._descriptor)
 
-    def table(self) -> list[Packed]:
+    def table(self) -> Rows:
         """The rows of the table. Raises what `decode_footer` and `decode_table` raise."""
         table = self._footer()
         return decode_table(table, self.read(table.offset, table.length))
-
-    def raw_table(self) -> list[PackedRow]:
-        """The same as bare tuples."""
-        table = self._footer()
-        return decode_raw_table(table, self.read(table.offset, table.length))
 
     def rows(self) -> Rows:
         """The same, not looked at, of a pack that was just written. Raises what `table` raises."""

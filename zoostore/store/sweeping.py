@@ -20,7 +20,7 @@ from zoostore.objects.aliases import Aliases, aliases_oid, decode_aliases, encod
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
 from zoostore.store.names import Names
-from zoostore.store.packs import PackReader, check_object
+from zoostore.store.packs import PackReader, Rows, check_object
 from zoostore.store.records import Location, ObjectKind, Packed
 from zoostore.store.repacking import NewPack, write_pack
 
@@ -43,15 +43,13 @@ class PackToSweep:
 
     name: Oid
     path: Path
-    rows: Sequence[Packed]
+    rows: Rows
     dead: frozenset[Oid]
 
     @property
     def kept(self) -> list[Packed]:
         """What is in it and stays, in the order in which it stands there."""
-        return sorted(
-            (row for row in self.rows if row.oid not in self.dead), key=lambda row: row.offset
-        )
+        return [row for row in self.rows.in_place() if row.oid not in self.dead]
 
 
 def require_kept(index: Writer, layout: Layout, oids: Iterable[Oid]) -> None:

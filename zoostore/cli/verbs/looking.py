@@ -7,7 +7,15 @@ import sys
 import click
 
 from zoostore.cli.arguments import complete_stub
-from zoostore.cli.output import emphasised, line, moment, print_json, printable, table
+from zoostore.cli.output import (
+    emphasised,
+    line,
+    moment,
+    print_json,
+    print_json_list,
+    printable,
+    table,
+)
 from zoostore.cli.settings import common_options, settings
 from zoostore.errors import UsageError
 from zoostore.units import human_size
@@ -45,15 +53,15 @@ def _list_models() -> None:
 
 
 def _list_files(stub: str) -> None:
-    files = settings().open_store(watched=False).files(stub)
+    files = settings().open_store(watched=False).each_file(stub)
     if settings().json:
         keys = ("path", "size", "oid", "mode")
-        print_json([{key: _plain(getattr(file, key)) for key in keys} for file in files])
+        print_json_list({key: _plain(getattr(file, key)) for key in keys} for file in files)
         return
-    rows = [
+    rows = (
         (file.mode, file.oid.short, human_size(file.size), _path_and_target(file.path, file.target))
         for file in files
-    ]
+    )
     table(rows, right=[2])
 
 
