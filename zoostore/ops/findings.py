@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoostore.digest import OID_HEX, Digest, Oid
-from zoostore.ops.oid_set import OidSet
+from zoostore.ops.oid_set import Key, OidSet
 from zoostore.store.causes import UNKNOWN
 
 
@@ -80,11 +80,15 @@ class Report:
             self.objects += 1
             self.bytes += size
 
-    def count_once(self, size_of: Callable[[Oid], int]) -> None:
-        """Count what is intact once, however many copies of it are."""
-        for oid in self.intact.repeated():
-            self.objects -= 1
-            self.bytes -= size_of(oid)
+    def count_once(self, size_of: Callable[[Iterable[Key]], int]) -> None:
+        """Count what is intact once, however many copies of it are.
+
+        Args:
+            size_of: the bytes of objects whose ids begin so.
+        """
+        copies = list(self.intact.repeated())
+        self.objects -= len(copies)
+        self.bytes -= size_of(copies)
 
     def damage(self, what: str, reason: str, cause: str = UNKNOWN) -> None:
         with self.lock:

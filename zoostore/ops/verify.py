@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from zoostore.digest import Oid
 from zoostore.files.readers import threads_for
@@ -15,7 +16,7 @@ from zoostore.ops.verifying_names import (
     verify_models,
     verify_reflog,
 )
-from zoostore.ops.verifying_objects import bytes_to_read, verify_objects
+from zoostore.ops.verifying_objects import bytes_to_read, size_of, verify_objects
 from zoostore.progress import Progress
 from zoostore.store.derive import index_disk, loose_files, pack_files
 from zoostore.store.index import Reader, Writer
@@ -118,7 +119,7 @@ def _look(
     try:
         readers = threads_for(store.layout.objects, threads or store.threads)
         tables = verify_objects(store, only, total, readers, report, progress)
-        report.count_once(lambda oid: _size_of(store, oid))
+        report.count_once(partial(size_of, store))
         verify_models(store, names, report)
         report.forget_what_has_copies()
         if not stubs:
@@ -128,11 +129,6 @@ def _look(
     finally:
         progress.end()
     return report
-
-
-def _size_of(store: ObjectStore, oid: Oid) -> int:
-    place = store.location(oid)
-    return 0 if place is None else place.size
 
 
 def settle(store: ObjectStore, report: Report) -> None:

@@ -17,11 +17,11 @@ from zoostore.objects.aliases import decode_aliases
 from zoostore.objects.snapshot import decode_snapshot
 from zoostore.objects.tree import decode_tree
 from zoostore.ops.findings import Report
-from zoostore.ops.oid_set import OidSet
+from zoostore.ops.oid_set import Key, OidSet
 from zoostore.progress import Progress
 from zoostore.store.causes import SAID, UNKNOWN
 from zoostore.store.derive import aliases_in, loose_files, open_packs, pack_files
-from zoostore.store.index import Writer
+from zoostore.store.index import Reader, Writer
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackReader, Rows, check_object, read_rows
 from zoostore.store.records import Location, ObjectKind, Packed, PackRecord
@@ -84,14 +84,20 @@ def verify_objects(
 def bytes_to_read(store: ObjectStore, only: OidSet | None) -> int:
     """About how many bytes there are in the objects that are read; None: in all."""
     if only is not None:
-        return sum(map(partial(_stored_of, store), batched(only, _NOTED_AT_A_TIME)))
+        return size_of(store, only)
     packed = sum(_stored_in(pack) for _, pack in open_packs(store.layout))
     return packed + sum(_size_of(entry) for _, entry in loose_files(store.layout))
 
 
-def _stored_of(store: ObjectStore, oids: list[Oid]) -> int:
-    places = store.names.view(lambda index: index.locations_of(oids))
-    return sum(place.stored for place in places.values())
+def size_of(store: ObjectStore, beginnings: Iterable[Key]) -> int:
+    """The size in bytes of the objects whose ids begin so, as far as the index knows them."""
+
+    def sizes(index: Reader, some: list[Key]) -> int:
+        found = (next(index.locations(beginning), None) for beginning in some)
+        return sum(known[1].size for known in found if known is not None)
+
+    some_at_a_time = batched(beginnings, _NOTED_AT_A_TIME)
+    return sum(store.names.view(partial(sizes, some=some)) for some in some_at_a_time)
 
 
 def _stored_in(pack: PackReader) -> int:
