@@ -451,7 +451,7 @@ class Store:
             if target is None:
                 store.names.require_writable()
             place = place_of(store, found.id, target)
-            wanted = {path: listing[path] for path in listing.keys() & chosen}
+            wanted = {path: entry for path, entry in listing.items() if path in chosen}
             tensors = tensors_of(store, wanted) & listing.keys() - chosen
             if tensors:
                 self._getter.bring(store, Stub(found.stub, str(found.id)), _only(tensors))

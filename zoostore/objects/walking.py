@@ -144,7 +144,7 @@ class TreeListing(Streamed[Entry]):
         self._held: dict[str, Entry] | None = None
         self._count: int | None = None
         self._totals = (0, 0)
-        self._last: tuple[str, Mapping[str, Entry]] | None = None
+        self._open: list[tuple[str, Mapping[str, Entry]]] = []
 
     def __len__(self) -> int:
         if self._count is None:
@@ -218,12 +218,16 @@ class TreeListing(Streamed[Entry]):
             self._held = held
 
     def _folder(self, prefix: str) -> Mapping[str, Entry]:
-        if self._last is None or self._last[0] != prefix:
-            tree = self._read_tree(self._root)
-            for name in prefix.split("/")[:-1]:
-                entry = tree.get(name)
-                if entry is None or entry.kind is not Kind.DIRECTORY:
-                    return {}
-                tree = self._read_tree(entry.oid)
-            self._last = (prefix, tree)
-        return self._last[1]
+        """What is in a folder. It is open until one is asked for that is not in it."""
+        while self._open and not prefix.startswith(self._open[-1][0]):
+            self._open.pop()
+        if not self._open:
+            self._open.append(("", self._read_tree(self._root)))
+        above, tree = self._open[-1]
+        for name in prefix[len(above) :].split("/")[:-1]:
+            entry = tree.get(name)
+            if entry is None or entry.kind is not Kind.DIRECTORY:
+                return {}
+            above, tree = f"{above}{name}/", self._read_tree(entry.oid)
+            self._open.append((above, tree))
+        return tree

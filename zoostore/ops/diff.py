@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,11 @@ from zoostore.errors import SpecialFile, UnknownPath
 from zoostore.files.scan import Found, scan
 from zoostore.objects.listing import EMPTY_DIRECTORY, Listing
 from zoostore.objects.tree import Entry, Kind, link_entry
+from zoostore.ops.records import Paths, Tracked
 from zoostore.ops.status import compare, content_oid, tracking_of
 from zoostore.ops.working import WorkingDirectory
 from zoostore.store.objectstore import ObjectStore
+from zoostore.streamed import Streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,19 @@ class Diff:
 
 def diff(before: Listing, after: Listing) -> Diff:
     """What differs between two listings."""
-    return Diff(
-        tuple(sorted(after.keys() - before.keys())),
-        tuple(sorted(before.keys() - after.keys())),
-        tuple(sorted(path for path in before.keys() & after.keys() if before[path] != after[path])),
-    )
+    added: list[str] = []
+    changed: list[str] = []
+    for path, entry in after.items():
+        was = before.get(path)
+        if was is None:
+            added.append(path)
+        elif was != entry:
+            changed.append(path)
+    removed = (path for path in before if path not in after)
+    return Diff(tuple(sorted(added)), tuple(sorted(removed)), tuple(sorted(changed)))
 
 
-def directory_listing(opened: Callable[[], ObjectStore], directory: Path) -> dict[str, Entry]:
+def directory_listing(opened: Callable[[], ObjectStore], directory: Path) -> Listing:
     """What a directory holds, hashed; in a checkout only what was touched is read.
 
     Args:
@@ -61,9 +68,43 @@ def directory_listing(opened: Callable[[], ObjectStore], directory: Path) -> dic
     tracking = tracking_of(store, working)
     compared = compare(directory, tracking, store.threads)
     touched = {**compared.modified, **compared.untracked}
-    left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
-    kept = {path: item.entry for path, item in {**left_out, **compared.clean}.items()}
-    return kept | {path: _entry(directory, found) for path, found in touched.items()}
+    entries = {path: _entry(directory, found) for path, found in touched.items()}
+    return _InCheckout(tracking.paths, compared.clean, entries)
+
+
+class _InCheckout(Streamed[Entry]):
+    """What a checkout holds, and what was left out of it.
+
+    Args:
+        tracked: all that is in its snapshot.
+        clean: what of that is as it was laid out.
+        touched: what else is there.
+    """
+
+    def __init__(
+        self, tracked: Paths, clean: Mapping[str, Tracked], touched: Mapping[str, Entry]
+    ) -> None:
+        self._tracked = tracked
+        self._clean = clean
+        self._touched = touched
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.streamed())
+
+    def __getitem__(self, path: str) -> Entry:
+        if path in self._touched:
+            return self._touched[path]
+        tracked = self._tracked[path]
+        if tracked.is_laid_out and path not in self._clean:
+            raise KeyError(path)
+        return tracked.entry
+
+    def streamed(self) -> Iterator[tuple[str, Entry]]:
+        yield from self._touched.items()
+        for path, tracked in self._tracked.items():
+            is_there = not tracked.is_laid_out or path in self._clean
+            if is_there and path not in self._touched:
+                yield path, tracked.entry
 
 
 def _entry(root: Path, found: Found) -> Entry:
