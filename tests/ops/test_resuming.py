@@ -41,7 +41,7 @@ def cut_off_commit(store: Store, work: Path, where: str, stub: str | None = None
             store.commit(work, message="second", stub=stub, time=2)
 
 
-AFTER = "zoostore.ops.commit._follow"
+AFTER = "zoostore.ops.working.WorkingDirectory.record"
 BEFORE = "zoostore.store.batch.Batch.commit"
 
 

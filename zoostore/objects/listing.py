@@ -95,7 +95,7 @@ def build_folders(
         MalformedObject: something is both a file and a directory.
     """
     below: dict[str, dict[str, bytes]] = {}
-    for prefix in sorted(_with_all_above(prefixes), key=_depth, reverse=True):
+    for prefix in sorted(with_all_above(prefixes), key=_depth, reverse=True):
         names, encoded = entries_in(prefix)
         folders = below.pop(prefix, {})
         for name in names:
@@ -112,7 +112,8 @@ def build_folders(
             below.setdefault(above, {})[name] = entry
 
 
-def _with_all_above(prefixes: Iterable[str]) -> set[str]:
+def with_all_above(prefixes: Iterable[str]) -> set[str]:
+    """The prefixes of folders, and of those that these are in."""
     every = {""}
     for prefix in prefixes:
         while prefix not in every:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -14,19 +15,20 @@ from zoostore.errors import (
     UnsafeName,
     UsageError,
 )
-from zoostore.files.scan import Found, require_keepable
-from zoostore.objects.listing import Listing, directories
-from zoostore.objects.tree import Entry, Kind
+from zoostore.files.scan import require_keepable
+from zoostore.files.spool import Spool
+from zoostore.objects.listing import Listing, with_all_above
 from zoostore.objects.walking import totals
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
-from zoostore.ops.recording import Note, Recorded, put_trees, record
-from zoostore.ops.records import Records, Tracked, laid_out
+from zoostore.ops.recording import Note, Recorded, put_folders, record
+from zoostore.ops.records import Entries, Records, Tracked, laid_out
 from zoostore.ops.resuming import resume
-from zoostore.ops.status import compare, tracking_of
+from zoostore.ops.status import Comparison, compare, tracking_of
 from zoostore.ops.taking import take_in
-from zoostore.ops.working import CheckoutState, Committing, WorkingDirectory
+from zoostore.ops.tracking import Tracking
+from zoostore.ops.working import Committing, WorkingDirectory
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
@@ -64,36 +66,35 @@ def commit(
     tracking = tracking_of(store, working)
     remember_if_unknown(store, working.root, parent)  # what was not changed is not looked for
     compared = compare(working.root, tracking, store.threads)
-    differing = [*compared.modified.values(), *compared.untracked.values()]
-    left_out = {path: item for path, item in tracking.paths.items() if not item.is_laid_out}
-    kept = {**left_out, **compared.clean}
-    changed = require_keepable(working.root, differing, beside=kept if differing else ())
+    kept = _Kept(tracking, compared)
+    changed = require_keepable(working.root, kept.differing, beside=kept.beside_differing())
     if not changed and not compared.deleted and name == state.stub:
         raise NothingToCommit(
             f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
             path=str(working.root),
             snapshot=str(parent),
         )
-    unchanged = {path: item.entry for path, item in compared.clean.items()}
+    unchanged = Entries(compared.clean)
     if missing_blobs(store, unchanged):  # what is committed must be here
         complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
     with Batch(store) as batch:
-        listing = {path: item.entry for path, item in kept.items()}
-        for item, entry in take_in(batch, working.root, changed, progress):
-            listing[item.path] = entry
-        listing = _without_filled_folders(listing)
-        entries = {path: item.entry for path, item in left_out.items()}
+        taken = take_in(batch, working.root, changed, progress)
+        new = {item.path: laid_out(entry, item.lasting_stamp) for item, entry in taken}
+        spool = Spool(batch.staging.new_path)
+        records = Records.merged(tracking.paths, kept.now, new.items(), spool)
+        paths = records.paths()
+        left_out = Entries(tracking.paths, left_out_only=True)
         try:
             recorded = record(
                 batch,
-                put_trees(batch, listing),
-                totals(listing),
+                put_folders(batch, paths),
+                totals(Entries(paths)),
                 name,
                 follows=parent,
                 old=old,
                 op="commit",
                 note=note,
-                is_partial=bool(missing_blobs(store, entries)),
+                is_partial=bool(missing_blobs(store, left_out)),
                 announce=lambda oid: working.begin_commit(Committing(name, str(oid))),
             )
         except MalformedObject as error:  # a new file stands where globs left a folder out
@@ -101,10 +102,33 @@ def commit(
                 f"In {working.root}: {error.message} Nothing was committed.",
                 path=str(working.root),
             ) from error
-    _follow(working, state, recorded, kept, changed, listing)
+        follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
+        working.record(follow, records)
     remember_checkout(store, working.root, recorded.snapshot)
-    _remove_emptied_folders(working, compared.deleted, keep=directories(listing))
+    _remove_emptied_folders(working, compared.deleted, keep=with_all_above(paths.prefixes()))
     return recorded
+
+
+class _Kept:
+    """What of a checkout's snapshot stays in the next: what is as it was, and what was left out."""
+
+    def __init__(self, tracking: Tracking, compared: Comparison) -> None:
+        self._paths = tracking.paths
+        self._clean = compared.clean
+        self.differing = [*compared.modified.values(), *compared.untracked.values()]
+
+    def now(self, path: str, tracked: Tracked) -> Tracked | None:
+        """What is recorded of a path from now on; None if it is not kept."""
+        return self._clean.get(path, None if tracked.is_laid_out else tracked)
+
+    def beside_differing(self) -> Iterator[str]:
+        """The paths that stay in the folders that something differs in, and one of each other."""
+        if not self.differing:
+            return
+        touched = with_all_above(item.path[: item.path.rfind("/") + 1] for item in self.differing)
+        for folder in self._paths.folders():
+            stay = (path for path, item in folder.items() if self.now(path, item) is not None)
+            yield from stay if folder.prefix in touched else itertools.islice(stay, 1)
 
 
 def _expected_ref(store: ObjectStore, name: str, parent: Oid, *, is_new_name: bool) -> Oid | None:
@@ -125,46 +149,20 @@ def _has_tree_of(store: ObjectStore, tip: Oid, parent: Oid) -> bool:
     return store.snapshot(tip).tree == store.snapshot(parent).tree
 
 
-def _without_filled_folders(listing: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Leave out the entries of folders that were empty and now hold something."""
-    filled = {path.rpartition("/")[0] for path in listing}
-    while parents := {path.rpartition("/")[0] for path in filled} - filled:
-        filled |= parents
-    return {
-        path: entry
-        for path, entry in listing.items()
-        if entry.kind is not Kind.DIRECTORY or path not in filled
-    }
-
-
 def _remove_emptied_folders(
     working: WorkingDirectory, deleted: Iterable[str], keep: set[str]
 ) -> None:
-    """Take away folders that hold nothing since their files were deleted: nobody added them."""
+    """Take away folders that hold nothing since their files were deleted: nobody added them.
+
+    Args:
+        keep: the prefixes of those that belong to the snapshot.
+    """
     root = os.path.realpath(working.root)
     for path in deleted:
         folder = path.rpartition("/")[0]
-        while folder and folder not in keep:
+        while folder and folder + "/" not in keep:
             target = os.path.join(root, folder)
             if os.path.realpath(target) == target:  # and not somewhere that a link leads to
                 with contextlib.suppress(OSError):  # it still holds something, or is gone
                     os.rmdir(target)
             folder = folder.rpartition("/")[0]
-
-
-def _follow(
-    working: WorkingDirectory,
-    state: CheckoutState,
-    recorded: Recorded,
-    kept: Mapping[str, Tracked],
-    changed: list[Found],
-    listing: Mapping[str, Entry],
-) -> None:
-    taken = {
-        found.path: laid_out(listing[found.path], found.lasting_stamp)
-        for found in changed
-        if found.path in listing
-    }
-    paths = {path: item for path, item in {**kept, **taken}.items() if path in listing}
-    follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
-    working.record(follow, Records.of(paths.items()))

@@ -14,13 +14,13 @@ the BLAKE3 of all before it. A `ctime_ns` of 0 is not compared.
 
 import operator
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.files.spool import Bytes, Spool
 from zoostore.files.stamp import STAMP_BYTES, Stamp
-from zoostore.objects.listing import EMPTY_DIRECTORY
+from zoostore.objects.listing import EMPTY_DIRECTORY, with_all_above
 from zoostore.objects.tree import Entry, Kind, encode_entry, encode_file
 from zoostore.streamed import Streamed
 
@@ -227,6 +227,35 @@ class Paths(Streamed[Tracked]):
         return self._last if self._last and self._last.prefix == prefix else None
 
 
+class Entries(Streamed[Entry]):
+    """The entries of recorded paths.
+
+    Args:
+        left_out_only: of those alone that were left out.
+    """
+
+    def __init__(self, tracked: Mapping[str, Tracked], *, left_out_only: bool = False) -> None:
+        self._tracked = tracked
+        self._left_out_only = left_out_only
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.streamed())
+
+    def __getitem__(self, path: str) -> Entry:
+        tracked = self._tracked[path]
+        if not self._is_meant(tracked):
+            raise KeyError(path)
+        return tracked.entry
+
+    def streamed(self) -> Iterator[tuple[str, Entry]]:
+        for path, tracked in self._tracked.items():
+            if self._is_meant(tracked):
+                yield path, tracked.entry
+
+    def _is_meant(self, tracked: Tracked) -> bool:
+        return not (self._left_out_only and tracked.is_laid_out)
+
+
 class Records:
     """The record of a directory, being made.
 
@@ -246,39 +275,52 @@ class Records:
     @classmethod
     def of(cls, paths: Iterable[tuple[str, Tracked]], spool: Spool | None = None) -> "Records":
         """The record of paths, in whatever order."""
-        folders: dict[str, list[tuple[str, Tracked]]] = {}
-        empty: dict[str, bool] = {}
-        for path, tracked in paths:
-            if tracked.entry.kind is Kind.DIRECTORY:
-                empty[path + "/"] = tracked.is_laid_out
-                continue
-            begin = path.rfind("/") + 1
-            folders.setdefault(path[:begin], []).append((path[begin:], tracked))
-        records = cls(spool)
-        for prefix in empty.keys() - folders.keys():
-            records.add_empty(prefix, is_laid_out=empty[prefix])
-        for prefix, items in folders.items():
-            items.sort(key=_name)
-            records._add_items(prefix, [name for name, _ in items], [item for _, item in items])
-        return records
-
-    def _add_items(self, prefix: str, names: Sequence[str], items: Sequence[Tracked]) -> None:
-        targets = [item.entry.target for item in items if item.entry.kind is Kind.LINK]
-        self.add(prefix, names, b"".join(map(row_of, items)), targets)
+        return cls.merged(Paths(), lambda _, tracked: tracked, paths, spool)
 
     @classmethod
-    def changed(
-        cls, paths: Paths, changes: Mapping[str, Tracked], spool: Spool | None = None
+    def merged(
+        cls,
+        paths: Paths,
+        now: Callable[[str, Tracked], Tracked | None],
+        new: Iterable[tuple[str, Tracked]] = (),
+        spool: Spool | None = None,
     ) -> "Records":
-        """The record of the same paths, some of them laid out otherwise."""
+        """The record of paths of which most were recorded before.
+
+        Args:
+            now: what is to be recorded of one of these; None: it is gone.
+            new: other paths, in whatever order.
+        """
         records = cls(spool)
-        for folder in paths.folders():
-            items = [(path, changes.get(path, tracked)) for path, tracked in folder.items()]
-            if folder.names:
-                records._add_items(folder.prefix, folder.names, [item for _, item in items])
+        empty: dict[str, bool] = {}
+        others: dict[str, dict[str, Tracked]] = {}
+        for path, tracked in new:
+            if tracked.entry.kind is Kind.DIRECTORY:
+                empty[path + "/"] = tracked.is_laid_out
             else:
-                records.add_empty(folder.prefix, is_laid_out=items[0][1].is_laid_out)
+                begin = path.rfind("/") + 1
+                others.setdefault(path[:begin], {})[path[begin:]] = tracked
+        for folder in paths.folders():
+            kept = ((path, now(path, tracked)) for path, tracked in folder.items())
+            items = {path: tracked for path, tracked in kept if tracked is not None}
+            if folder.names:
+                begin = len(folder.prefix)
+                names = {path[begin:]: tracked for path, tracked in items.items()}
+                records._add_items(folder.prefix, names | others.pop(folder.prefix, {}))
+            else:
+                empty |= {path + "/": tracked.is_laid_out for path, tracked in items.items()}
+        for prefix, items in others.items():
+            records._add_items(prefix, items)
+        for prefix in empty.keys() - with_all_above(records._places):  # others hold something now
+            records.add_empty(prefix, is_laid_out=empty[prefix])
         return records
+
+    def _add_items(self, prefix: str, items: Mapping[str, Tracked]) -> None:
+        names = sorted(items)
+        tracked = [items[name] for name in names]
+        targets = [item.entry.target for item in tracked if item.entry.kind is Kind.LINK]
+        if names:
+            self.add(prefix, names, b"".join(map(row_of, tracked)), targets)
 
     def add(
         self,

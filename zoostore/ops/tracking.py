@@ -79,7 +79,8 @@ class TrackingFile:
         """The same of paths that were recorded, some of which are laid out otherwise by now."""
         staging = Staging(self._path.parent)
         try:
-            records = Records.changed(paths, changes, Spool(staging.new_path))
+            spool = Spool(staging.new_path)
+            records = Records.merged(paths, changes.get, spool=spool)
             self._write(staging, snapshot, records)
         finally:
             staging.close()
