@@ -328,17 +328,32 @@ def read_checkout(folder: Path) -> tuple[dict[str, Any], dict[str, CheckedOut]]:
     data = (folder / ".zoostore" / "entries").read_bytes()
     must(data[:10] == b"zentries2\n", "it begins as entries")
     must(blake3(data[:-32]).digest() == data[-32:], "the checksum is right")
-    must(data[10:42].hex() == state["snapshot"], "it is of the snapshot")
-    (count,) = struct.unpack_from(">I", data, 42)
-    records = list(CHECKED_OUT.iter_unpack(data[46 : 46 + 66 * count]))
-    texts = data[46 + 66 * count : -32].split(b"\0")
-    targets = iter(texts[count:])
-    found = {}
-    for path, (kind, laid_out, size, mtime, inode, ctime, oid) in zip(texts, records, strict=False):
-        target = next(targets).decode() if kind == LINK else ""
-        entry = Entry(kind, oid.hex(), size, target)
-        found[path.decode()] = CheckedOut(entry, bool(laid_out), mtime, inode, ctime)
+    table, count = struct.unpack(">QI", data[-76:-64])
+    must(data[-64:-32].hex() == state["snapshot"], "it is of the snapshot")
+    paths = data[table + 21 * count : -76].decode().split("\0")
+    folders = struct.iter_unpack(">QIIIB", data[table : table + 21 * count])
+    found: dict[str, CheckedOut] = {}
+    for path, (offset, rows, names, targets, laid_out) in zip(paths, folders, strict=True):
+        if rows == 0:
+            empty = Entry(FOLDER, oid_of(TREE, b"ztree1\n\0\0\0\0"), 0, "")
+            found[path] = CheckedOut(empty, bool(laid_out), 0, 0, 0)
+            continue
+        part = data[offset : offset + 66 * rows + names + targets]
+        prefix = f"{path}/" if path else ""
+        found |= read_folder(prefix, rows, names, part)
     return state, found
+
+
+def read_folder(prefix: str, rows: int, names: int, data: bytes) -> dict[str, CheckedOut]:
+    records = CHECKED_OUT.iter_unpack(data[: 66 * rows])
+    texts = data[66 * rows : 66 * rows + names].decode().split("\0")
+    targets = iter(data[66 * rows + names :].decode().split("\0"))
+    must(texts == sorted(texts) and len(texts) == rows, "the names are in order")
+    found = {}
+    for name, (kind, laid_out, size, mtime, inode, ctime, oid) in zip(texts, records, strict=True):
+        entry = Entry(kind, oid.hex(), size, next(targets) if kind == LINK else "")
+        found[prefix + name] = CheckedOut(entry, bool(laid_out), mtime, inode, ctime)
+    return found
 
 
 # What it is tried on
@@ -469,7 +484,8 @@ def test_what_a_checkout_knows_is_read(made: Path) -> None:
 
     assert (state["stub"], state["snapshot"]) == (MODEL, reflog.tags[MODEL, "one"])
     listed = objects.model(state["snapshot"]).items()
-    assert list(found) == [path for path, (kind, _) in listed if kind != FOLDER or path == "hollow"]
+    paths = [path for path, (kind, _) in listed if kind != FOLDER or path == "hollow"]
+    assert sorted(found) == sorted(paths)
     for path, known in found.items():
         assert known.is_laid_out is not path.endswith(".txt")
         if known.is_laid_out and known.entry.kind != FOLDER:

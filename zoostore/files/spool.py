@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Self, TypeAlias
 
 _IN_MEMORY = 4 << 20
 
@@ -15,6 +15,8 @@ Bytes: TypeAlias = bytes | mmap
 class Spool:
     """Bytes in memory while they are few, and in a file without a name when they are many.
 
+    Use as a context, or close it.
+
     Args:
         new_path: gives a path at which nothing stands, for that file; None: they are few.
     """
@@ -24,6 +26,12 @@ class Spool:
         self._rest = bytearray()
         self._file: BinaryIO | None = None
         self._written = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __len__(self) -> int:
         return self._written + len(self._rest)

@@ -45,16 +45,18 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
     """
     _check_directory(store, directory)
     remembered = Remembered(store, directory)
-    with Batch(store) as batch:
-        taken = _take_in(batch, directory, remembered, progress)
+    with Batch(store) as batch, Spool(batch.staging.new_path) as spool:
+        taken = _take_in(batch, directory, remembered, spool, progress)
         recorded = _record_at_last(store, batch, taken, stub, note)
-    if taken.records is not None:
-        remembered.write(recorded.snapshot, taken.records)
-    return recorded
+        if taken.records is not None:
+            remembered.write(recorded.snapshot, taken.records)
+        return recorded
 
 
-def _take_in(batch: Batch, directory: Path, remembered: Remembered, progress: Progress) -> _TakenIn:
-    seen = _Seen(Records(Spool(batch.staging.new_path)))
+def _take_in(
+    batch: Batch, directory: Path, remembered: Remembered, spool: Spool, progress: Progress
+) -> _TakenIn:
+    seen = _Seen(Records(spool))
     unknown = seen.unknown(batch, directory, remembered)
     first = next(unknown, None)
     if first is not None:

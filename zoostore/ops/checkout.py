@@ -177,15 +177,16 @@ def _lay_anew(
     try:
         staged = staging.new_path()
         staged.mkdir()
-        records = Records(Spool(staging.new_path))
-        folders = OpenFolders(records)
-        chosen = folders.see_all(wanted.items(), options.selector())
-        files = size = 0
-        for path, tracked in layer.lay_all(chosen, staged, alone):
-            folders.learn(path, tracked)
-            files += tracked.entry.kind is not Kind.DIRECTORY
-            size += tracked.entry.size
-        WorkingDirectory(staged).record(_state(store, found, options, layer.mode), records)
+        with Spool(staging.new_path) as spool:
+            records = Records(spool)
+            folders = OpenFolders(records)
+            chosen = folders.see_all(wanted.items(), options.selector())
+            files = size = 0
+            for path, tracked in layer.lay_all(chosen, staged, alone):
+                folders.learn(path, tracked)
+                files += tracked.entry.kind is not Kind.DIRECTORY
+                size += tracked.entry.size
+            WorkingDirectory(staged).record(_state(store, found, options, layer.mode), records)
         os.rename(staged, directory)
     finally:
         staging.close()

@@ -77,10 +77,9 @@ def commit(
     unchanged = Entries(compared.clean)
     if missing_blobs(store, unchanged):  # what is committed must be here
         complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
-    with Batch(store) as batch:
+    with Batch(store) as batch, Spool(batch.staging.new_path) as spool:
         taken = take_in(batch, working.root, changed, progress)
         new = {item.path: laid_out(entry, item.lasting_stamp) for item, entry in taken}
-        spool = Spool(batch.staging.new_path)
         records = Records.merged(tracking.paths, kept.now, new.items(), spool)
         paths = records.paths()
         left_out = Entries(tracking.paths, left_out_only=True)

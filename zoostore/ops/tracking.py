@@ -79,9 +79,8 @@ class TrackingFile:
         """The same of paths that were recorded, some of which are laid out otherwise by now."""
         staging = Staging(self._path.parent)
         try:
-            spool = Spool(staging.new_path)
-            records = Records.merged(paths, changes.get, spool=spool)
-            self._write(staging, snapshot, records)
+            with Spool(staging.new_path) as spool:
+                self._write(staging, snapshot, Records.merged(paths, changes.get, spool=spool))
         finally:
             staging.close()
 

@@ -1,0 +1,292 @@
+"""What is held of very many files is little, and all comes out as it does for few."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from zoostore import Store
+from zoostore.digest import hash_bytes
+from zoostore.errors import FileChanged, LocalChanges, UnsafeName
+from zoostore.files import spool
+from zoostore.files.reading import read_together
+from zoostore.objects import walking
+from zoostore.ops import laying, looking, taking, tracking
+from zoostore.ops.recording import Recorded
+from zoostore.store import batch
+from zoostore.store.index import Writer
+from zoostore.store.records import PackedRow, PackRecord
+
+if TYPE_CHECKING:
+    from tests.conftest import Content, LayOut
+
+Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
+STUB = "zoo:mine"
+FILES: dict[str, Content] = {
+    **{
+        f"d{folder:02}/f{number}{'*' * (number == 1)}": f"{folder % 20} {number}".encode()
+        for folder in range(40)
+        for number in range(5)
+    },
+    **{f"d{folder:02}/e/g/big{folder}": bytes([folder]) * 70_000 for folder in range(0, 40, 4)},
+    "d01/link": "f0",
+    "d01/e/up": "../f1",
+    "d02/void/": None,
+    "d03-x": b"sorts before what is in d03",
+    "d03/empty": b"",
+}
+PARTS = {
+    (taking, "_SMALL_WAITING"): 20,
+    (taking, "_LARGE_WAITING"): 3,
+    (taking, "_GROUP_FILES"): 8,
+    (laying, "_GROUP_FILES"): 8,
+    (laying, "_COPIES_WAITING"): 3,
+    (looking, "_FOLDERS_TOGETHER"): 4,
+    (batch, "_MANY"): 50,
+    (batch, "_INDEXED_TOGETHER"): 7,
+    (batch, "_RELIED_TOGETHER"): 7,
+    (spool, "_IN_MEMORY"): 500,
+    (walking, "_FEW"): 10,
+    (tracking, "_WORTH_MAPPING"): 1,
+}
+"""How much is held at most, and how much is in work at a time."""
+
+
+@pytest.fixture(params=["alone", "with a worker"])
+def few_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every part of the work be too much to be done at once."""
+    for (module, name), value in PARTS.items():
+        monkeypatch.setattr(module, name, value)
+    if request.param == "with a worker":
+        for module in (taking, laying, looking):
+            monkeypatch.setattr(module, "_WORTH_A_WORKER", 1)
+
+
+@pytest.fixture
+def bit_by_bit(few_at_a_time: None, store: Store) -> Store:
+    (store.path / "config.toml").write_text("threads = 2\n")
+    return Store(store.path)
+
+
+@pytest.fixture
+def source(lay: LayOut) -> Path:
+    return lay("source", FILES)
+
+
+@pytest.fixture
+def at_once(new_store: Callable[[str], Store], source: Path) -> Recorded:
+    return new_store("at once").add(source, STUB, time=1)
+
+
+def test_the_same_snapshot_is_made(at_once: Recorded, bit_by_bit: Store, source: Path) -> None:
+    done = bit_by_bit.add(source, STUB, time=1)
+
+    assert done == at_once
+    assert bit_by_bit.verify().is_clean
+    contents = {data for data in FILES.values() if isinstance(data, bytes)}
+    assert bit_by_bit.verify().objects > len(contents)
+
+
+def test_what_goes_in_comes_out(
+    bit_by_bit: Store, source: Path, look: Look, tmp_path: Path
+) -> None:
+    bit_by_bit.add(source, STUB)
+
+    done = bit_by_bit.checkout(STUB, tmp_path / "out", link="copy")
+
+    assert look(tmp_path / "out") == look(source)
+    assert bit_by_bit.status(tmp_path / "out").is_clean
+    kept = [content for content in FILES.values() if content is not None]
+    assert (done.files, done.size) == (len(kept), sum(len(content) for content in kept))
+
+
+def test_files_are_listed_in_the_order_of_their_paths(bit_by_bit: Store, source: Path) -> None:
+    bit_by_bit.add(source, STUB)
+
+    listed = bit_by_bit.files(STUB)
+
+    assert [file.path for file in listed] == sorted(path.rstrip("/*") for path in FILES)
+    assert list(bit_by_bit.each_file(STUB)) == listed
+
+
+def test_what_was_not_touched_is_not_read_again(
+    bit_by_bit: Store, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in source.rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (1, 1))
+    first = bit_by_bit.add(source, STUB)
+    (source / "d07/f3").write_bytes(b"other")
+    (source / "d09/f2").unlink()
+    (source / "d11/new").write_bytes(b"new")
+    read: list[str] = []
+
+    def note(root: str, files: list[tuple[str, int, bytes]]) -> object:
+        read.extend(path for path, _, _ in files)
+        return read_together(root, files)
+
+    monkeypatch.setattr(taking, "read_together", note)
+    monkeypatch.setattr(taking, "_WORTH_A_WORKER", 1000)
+    done = bit_by_bit.add(source, STUB)
+
+    assert read == ["d07/f3", "d11/new"]
+    assert (done.files, done.parent) == (first.files, first.snapshot)
+    changed = bit_by_bit.diff(f"{STUB}@{first.snapshot}", STUB)
+    assert (changed.added, changed.removed, changed.changed) == (
+        ("d11/new",),
+        ("d09/f2",),
+        ("d07/f3",),
+    )
+
+
+def edit(out: Path) -> None:
+    (out / "d05/f0").write_bytes(b"edited")
+    (out / "d06/f1").chmod(0o644)
+    (out / "d08/f4").unlink()
+    (out / "d09/e").mkdir(exist_ok=True)
+    (out / "d09/e/new").write_bytes(b"new")
+    (out / "d02/void/filled").write_bytes(b"filled")
+    (out / "d01/link").unlink()
+    (out / "d01/link").symlink_to("f2")
+
+
+def test_what_was_edited_is_seen_and_committed(
+    bit_by_bit: Store, source: Path, look: Look, tmp_path: Path
+) -> None:
+    bit_by_bit.add(source, STUB)
+    out = bit_by_bit.checkout(STUB, tmp_path / "out", link="copy").directory
+    edit(out)
+
+    status = bit_by_bit.status(out)
+    assert status.modified == ("d01/link", "d05/f0", "d06/f1")
+    assert status.deleted == ("d08/f4",)
+    assert status.untracked == ("d02/void/filled", "d09/e/new")
+    changed = bit_by_bit.diff(out)
+    assert changed.added == ("d02/void/filled", "d09/e/new")
+    assert changed.removed == ("d02/void", "d08/f4")
+    assert changed.changed == status.modified
+
+    bit_by_bit.commit(out, message="edited")
+    assert bit_by_bit.status(out).is_clean
+    again = bit_by_bit.checkout(STUB, tmp_path / "again").directory
+    assert look(again) == look(out)
+    assert bit_by_bit.verify().is_clean
+
+
+def test_a_checkout_is_brought_up_to_another_snapshot(
+    bit_by_bit: Store, source: Path, look: Look, tmp_path: Path
+) -> None:
+    first = bit_by_bit.add(source, STUB).snapshot
+    out = bit_by_bit.checkout(STUB, tmp_path / "out", link="copy").directory
+    edit(source)
+    bit_by_bit.add(source, STUB)
+
+    bit_by_bit.checkout(STUB, out)
+    assert look(out) == look(source)
+    assert bit_by_bit.status(out).is_clean
+
+    (out / "d05/f0").write_bytes(b"mine")
+    with pytest.raises(LocalChanges):
+        bit_by_bit.checkout(f"{STUB}@{first}", out)
+    bit_by_bit.checkout(f"{STUB}@{first}", out, force=True)
+    assert bit_by_bit.status(out).is_clean
+
+
+def test_what_globs_left_out_stays_in_the_model(
+    bit_by_bit: Store, source: Path, look: Look, tmp_path: Path
+) -> None:
+    bit_by_bit.add(source, STUB)
+    out = bit_by_bit.checkout(STUB, tmp_path / "out", include=["d1*", "void/"]).directory
+    assert set(look(out)) == {
+        path for path in look(source) if path.startswith("d1") or path == "d02/void/"
+    }
+    assert bit_by_bit.status(out).is_clean
+    (out / "d12/f0").write_bytes(b"other")
+
+    bit_by_bit.commit(out, message="other")
+
+    assert len(bit_by_bit.files(STUB)) == len(FILES)
+    changed = bit_by_bit.diff(f"{STUB}@{bit_by_bit.log(STUB)[1].id}", STUB)
+    assert (changed.added, changed.removed, changed.changed) == ((), (), ("d12/f0",))
+
+
+@pytest.mark.parametrize("name", ["F0", "f0\N{COMBINING ACUTE ACCENT}"])
+def test_names_that_are_twins_are_refused(
+    bit_by_bit: Store, source: Path, tmp_path: Path, name: str
+) -> None:
+    bit_by_bit.add(source, STUB)
+    out = bit_by_bit.checkout(STUB, tmp_path / "out", link="copy").directory
+    (out / "d30" / name).write_bytes(b"twin")
+    if name == "F0":
+        with pytest.raises(UnsafeName, match="F0"):
+            bit_by_bit.commit(out, message="twins")
+        with pytest.raises(UnsafeName, match="F0"):
+            bit_by_bit.add(out, "zoo:other")
+    else:
+        bit_by_bit.commit(out, message="no twins")
+
+
+def test_a_folder_that_is_the_twin_of_another_is_refused(
+    bit_by_bit: Store, source: Path, tmp_path: Path
+) -> None:
+    bit_by_bit.add(source, STUB)
+    out = bit_by_bit.checkout(STUB, tmp_path / "out", link="copy").directory
+    (out / "D30").mkdir()
+    (out / "D30/f").write_bytes(b"")
+    with pytest.raises(UnsafeName, match="D30"):
+        bit_by_bit.commit(out, message="twins")
+
+
+def test_what_came_before_a_file_that_changes_goes_with_gc(
+    bit_by_bit: Store, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was published by then, and nothing leads to it."""
+    monkeypatch.setattr(taking, "_WORTH_A_WORKER", 1000)
+    last = source / "d39/f4"
+
+    def change(root: str, files: list[tuple[str, int, bytes]]) -> object:
+        if any(path == "d39/f4" for path, _, _ in files):
+            last.write_bytes(b"something else")
+        return read_together(root, files)
+
+    monkeypatch.setattr(taking, "read_together", change)
+    with pytest.raises(FileChanged, match="d39/f4"):
+        bit_by_bit.add(source, STUB)
+
+    assert bit_by_bit.snapshots() == []
+    assert bit_by_bit.verify().is_clean
+    bit_by_bit.gc(grace=0, yes=True)
+    assert bit_by_bit.verify().objects == 0
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 3])
+def test_a_pack_that_was_indexed_in_part_is_indexed_again(
+    bit_by_bit: Store, source: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    """As by a process that was killed: what stands in the pack is found again."""
+    index_rows, calls = Writer.index_rows, 0
+
+    def stop(index: Writer, record: PackRecord, rows: Iterator[PackedRow]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > stop_at:
+            raise KeyboardInterrupt
+        index_rows(index, record, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "index_rows", stop)
+        with pytest.raises(KeyboardInterrupt):
+            bit_by_bit.add(source, STUB)
+    packs = list((bit_by_bit.path / "packs").iterdir())
+    assert packs
+
+    again = Store(bit_by_bit.path)
+    assert again.verify().is_clean
+    assert again.has(hash_bytes(b"0 0"))
+    added = again.add(source, STUB)
+    assert added.files == len([content for content in FILES.values() if content is not None])
+    assert again.verify().is_clean
