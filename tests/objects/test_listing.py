@@ -16,7 +16,7 @@ from zoostore.objects import walking
 from zoostore.objects.listing import EMPTY_DIRECTORY, EMPTY_TREE, build, directories
 from zoostore.objects.paths import MAX_DEPTH, folded
 from zoostore.objects.tree import Entry, Kind, decode_tree, encode_tree, link_entry, tree_oid
-from zoostore.objects.walking import ReadTree, flatten, totals, walk
+from zoostore.objects.walking import ReadTree, TreeListing, flatten, totals, walk
 
 Folder: TypeAlias = dict[str, "Entry | Folder"]
 
@@ -243,3 +243,33 @@ def test_a_missing_tree_is_named() -> None:
         flatten(reader(trees), root.oid)
 
     assert caught.value.facts["oid"] == str(missing)
+
+
+@given(FOLDERS, st.integers(0, 3))
+def test_a_listing_that_is_read_from_its_trees_says_what_one_that_is_held_says(
+    folder: Folder, few: int
+) -> None:
+    listing = listed(folder)
+    built = build(listing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walking, "_FEW", few)
+        found = flatten(lambda oid: decode_tree(built.trees[oid]), built.root)
+        assert isinstance(found, TreeListing)
+        for _ in range(2):
+            assert dict(found.items()) == listing
+            assert sorted(found) == sorted(listing)
+            assert sorted(entry.oid for entry in found.values()) == sorted(
+                entry.oid for entry in listing.values()
+            )
+        assert list(found.by_path()) == sorted(listing.items())
+        assert {path: found[path] for path in sorted(listing)} == listing
+        assert (len(found), totals(found)) == (len(listing), totals(listing))
+        for path in ("no", "a/no/b", "", *directories(listing)):
+            assert (path in found) == (path in listing)
+
+
+def test_a_tree_that_cannot_be_read_is_noticed_when_a_listing_is_made() -> None:
+    built = build({"a/b": FILE})
+    del built.trees[built.root]
+    with pytest.raises(KeyError):
+        flatten(lambda oid: decode_tree(built.trees[oid]), built.root)
