@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from zoostore.files.sharing import make_folder, share
 from zoostore.files.steady import create_steadily
@@ -70,6 +70,12 @@ class Staging:
         self.root = root
         self._prefix = prefix
         self._folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def new_path(self) -> Path:
         """A path in the folder that nothing stands at."""

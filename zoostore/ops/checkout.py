@@ -21,11 +21,10 @@ from zoostore.files.staging import BESIDE, Staging
 from zoostore.objects.listing import Listing
 from zoostore.objects.paths import why_not_on_windows
 from zoostore.objects.tree import Kind
-from zoostore.objects.walking import totals
 from zoostore.ops.bringing import Brought
 from zoostore.ops.history import Found
 from zoostore.ops.known_checkouts import remember_checkout
-from zoostore.ops.laying import Layer, folder_of, laid_at, tensors_of, to_be_alone
+from zoostore.ops.laying import Layer, folder_of, laid_at, tensors_of
 from zoostore.ops.layout_plan import Plan, plan
 from zoostore.ops.open_folders import OpenFolders
 from zoostore.ops.pulled import Pulled
@@ -139,21 +138,27 @@ def _bring_up(
     todo.require_no_conflicts(root)
     before = working.state() if working.is_checkout() else None
     layer = Layer(store, options.link, progress, before.link if before else COPY)
-    alone = to_be_alone(store, wanted, [*todo.write, *todo.keep])
+    alone = tensors_of(store, wanted)
     remember_checkout(store, root, found.id)
-    _lay_again(root, todo, alone)
+    _lay_again(root, todo, wanted, options.selector(), alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
-    paths = _update(layer, working, todo, alone, force=options.force)
-    working.record(_state(store, found, options, layer.mode), Records.of(paths.items()))
+    laid = _update(layer, working, todo, alone, force=options.force)
+    with Staging(working.folder) as staging, Spool(staging.new_path) as spool:
+        records = Records(spool)
+        folders = OpenFolders(records)
+        for path, entry in folders.see_all(wanted.items(), options.selector()):
+            if entry.kind is not Kind.DIRECTORY:
+                folders.learn(path, laid.get(path) or todo.kept(path))
+        working.record(_state(store, found, options, layer.mode), records)
     progress.end()
-    chosen = {**todo.write, **{path: tracked.entry for path, tracked in todo.keep.items()}}
     return CheckedOut(
         pulled,
         root,
-        *totals(chosen),
+        todo.files,
+        todo.size,
         layer.mode,
         layer.linked,
-        len(todo.keep),
+        todo.kept_paths,
         len(todo.remove),
         f"{before.stub}@{before.snapshot}" if before else "",
     )
@@ -250,14 +255,18 @@ def _state(store: ObjectStore, found: Found, options: CheckoutOptions, mode: str
     )
 
 
-def _lay_again(directory: Path, todo: Plan, alone: set[str]) -> None:
+def _lay_again(
+    root: Path, todo: Plan, wanted: Listing, is_chosen: Selector, alone: set[str]
+) -> None:
     """Plan to replace the links at paths where no link may be any more."""
-    for path in alone & todo.keep.keys():
-        kept = todo.keep[path]
-        status = os.lstat(directory / path)
-        if kept.stamp != NO_STAMP and (stat.S_ISLNK(status.st_mode) or status.st_nlink > 1):
-            todo.write[path] = todo.keep.pop(path).entry
-            todo.seen[path] = kept
+    for path in alone:
+        entry = wanted.get(path)
+        kept = todo.kept_at(path) if entry and is_chosen(path, entry.kind) else None
+        if kept is None or kept.stamp == NO_STAMP:
+            continue
+        status = os.lstat(root / path)
+        if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
+            todo.lay_again(path, kept)
 
 
 def _update(
@@ -290,7 +299,7 @@ def _update(
         staging.close()
         if not working.is_checkout():
             _remove_if_empty(working.folder)
-    return {**todo.left_out, **todo.keep, **laid}
+    return laid
 
 
 def _remove(root: Path, paths: Sequence[str], needed: set[str]) -> None:

@@ -1,17 +1,22 @@
-"""Planning a checkout: what must be written, removed or left alone, decided before anything is."""
+"""Planning a checkout: what must be written, removed or left alone, decided before anything is.
+
+A plan holds what changes. What stays as it is, which may be very much, is only counted.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoostore.errors import LocalChanges
 from zoostore.files.globs import Selector
+from zoostore.files.scan import Found
 from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
-from zoostore.ops.records import NO_STAMP, Tracked, laid_out, left_out
+from zoostore.ops.records import NO_STAMP, Tracked, laid_out
 from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
 from zoostore.ops.tracking import Tracking
 
@@ -24,19 +29,58 @@ class Plan:
     Attributes:
         write: what to lay out, by path.
         remove: files, links and empty folders to take away first.
-        keep: paths that are already as they should be, or stay edited, as they will be recorded.
-        left_out: paths of the snapshot that the globs do not choose.
+        edited: paths that stay as somebody made them, as they will be recorded.
+        kept_paths: how many are already as they should be, or stay edited.
+        files, size: how many files and links there will be, and their size in bytes.
         seen: what is to be replaced or removed, as it was seen; None where nothing stood.
         conflicts: paths that would be lost; the plan may be carried out only if there are none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, local: Comparison) -> None:
         self.write: dict[str, Entry] = {}
         self.remove: list[str] = []
-        self.keep: dict[str, Tracked] = {}
-        self.left_out: dict[str, Tracked] = {}
+        self.edited: dict[str, Tracked] = {}
+        self.kept_paths = self.files = self.size = 0
         self.seen: dict[str, Tracked | None] = {}
         self.conflicts: list[str] = []
+        self._clean = local.clean
+        self._empty: set[str] = set()
+
+    def keep(self, path: str, entry: Entry, edited: Tracked | None = None) -> None:
+        """Leave what stands at a path, which is as it was laid out, or was edited."""
+        self.kept_paths += 1
+        self._count(path, entry)
+        if edited is not None:
+            self.edited[path] = edited
+
+    def lay(self, path: str, entry: Entry) -> None:
+        """Lay out what a path wants."""
+        self.write[path] = entry
+        self._count(path, entry)
+
+    def lay_again(self, path: str, kept: Tracked) -> None:
+        """Lay out what was to be kept."""
+        self.write[path] = kept.entry
+        self.seen[path] = kept
+        self.edited.pop(path, None)
+        self.kept_paths -= 1
+
+    def _count(self, path: str, entry: Entry) -> None:
+        if entry.kind is Kind.DIRECTORY:
+            self._empty.add(path)
+        else:
+            self.files += 1
+            self.size += entry.size
+
+    def kept_at(self, path: str) -> Tracked | None:
+        """What is kept at a path that the snapshot has and the globs choose, and how."""
+        if path in self.write:
+            return None
+        return self.edited.get(path) or self._clean.get(path)
+
+    def kept(self, path: str) -> Tracked:
+        """The same of a path at which something is kept."""
+        return self.edited.get(path) or self._clean[path]
 
     def require_untouched(self, root: Path) -> None:
         """Refuse to replace what was edited since the plan was made.
@@ -55,9 +99,8 @@ class Plan:
         self.require_no_conflicts(root)
 
     def directories(self) -> set[str]:
-        """Every directory that what is written and kept stands in."""
-        kept = {path: tracked.entry for path, tracked in self.keep.items()}
-        return directories({**self.write, **kept})
+        """Every directory that what is written stands in, and all that are to hold nothing."""
+        return directories(self.write) | self._empty
 
     def require_no_conflicts(self, root: Path) -> None:
         """Refuse to lose anything.
@@ -110,46 +153,46 @@ class _Planner:
         self._root = root
         self._tracking = tracking
         self._local = compare(root, tracking, threads) if root.exists() else NOTHING_THERE
-        self._present = _present(self._local)
-        chosen = {path for path, entry in wanted.items() if is_chosen(path, entry.kind)}
-        self._wanted = {path: entry for path, entry in wanted.items() if path in chosen}
-        self._plan = Plan()
-        self._plan.left_out.update(
-            (path, left_out(entry)) for path, entry in wanted.items() if path not in chosen
-        )
+        self._wanted = wanted
+        self._is_chosen = is_chosen
+        self._plan = Plan(self._local)
         self._force = force
 
     def plan(self) -> Plan:
         for path, entry in self._wanted.items():
-            self._plan_wanted(path, entry)
+            if self._is_chosen(path, entry.kind):
+                self._plan_wanted(path, entry)
         for path in self._tracking.paths:
-            if path not in self._wanted:
+            if not self._is_wanted(path):
                 self._plan_unwanted(path)
         self._plan_blockers()
-        self._plan.remove.extend(path for path in self._local.emptied if path not in self._wanted)
+        self._plan.remove.extend(path for path in self._local.emptied if not self._is_wanted(path))
         for path in (*self._plan.write, *self._plan.remove):
             self._plan.seen[path] = self._local.clean.get(path)
         return self._plan
 
+    def _is_wanted(self, path: str) -> bool:
+        entry = self._wanted.get(path)
+        return entry is not None and self._is_chosen(path, entry.kind)
+
     def _plan_wanted(self, path: str, entry: Entry) -> None:
         clean = self._local.clean.get(path)
         if clean is not None and clean.entry == entry:
-            self._plan.keep[path] = clean
+            self._plan.keep(path, entry)
             return
         edited = self._local.modified.get(path) or self._local.untracked.get(path)
         if edited is None or self._force:
             self._plan_write(path, entry)
         elif is_same(self._root, edited, entry):
-            self._plan.keep[path] = laid_out(entry, edited.lasting_stamp)
+            self._plan.keep(path, entry, laid_out(entry, edited.lasting_stamp))
         elif path in self._local.modified and self._tracking.paths[path].entry == entry:
-            self._plan.keep[path] = laid_out(entry, NO_STAMP)
+            self._plan.keep(path, entry, laid_out(entry, NO_STAMP))
         else:
             self._plan.conflicts.append(path)
 
     def _plan_write(self, path: str, entry: Entry) -> None:
-        self._plan.write[path] = entry
-        standing = self._present.get(path)
-        if standing is not None and (standing, entry.kind).count(Kind.DIRECTORY) == 1:
+        self._plan.lay(path, entry)
+        if self._stands(path) and (self._kind_at(path), entry.kind).count(Kind.DIRECTORY) == 1:
             # A file and a folder do not replace each other: what stands there goes first.
             self._plan.remove.append(path)
 
@@ -162,22 +205,50 @@ class _Planner:
     def _plan_blockers(self) -> None:
         """Files that stand where a folder must be, and folders where a file must be."""
         removed = set(self._plan.remove)
-        needed = self._plan.directories()
-        for path, kind in self._present.items():
-            if path in removed:
-                continue
-            if path in needed and kind is not Kind.DIRECTORY:
+        write = self._plan.write
+        for path in directories(write):
+            stands = path not in removed and self._stands(path)
+            if stands and self._kind_at(path) is not Kind.DIRECTORY:
                 self._block(path)
-            for folder in _above(path):
-                entry = self._plan.write.get(folder)
-                if entry is not None and entry.kind is not Kind.DIRECTORY:
-                    self._block(path)
+        files = {path for path, entry in write.items() if entry.kind is not Kind.DIRECTORY}
+        folders = {path for path in files if _is_folder(self._root / path)}
+        for path in self._present() if folders else ():
+            if path not in removed and not folders.isdisjoint(_above(path)):
+                self._block(path)
+
+    def _stands(self, path: str) -> bool:
+        return path in self._local.clean or self._found(path) is not None
+
+    def _kind_at(self, path: str) -> Kind | None:
+        """What stands at a path where something does; None for what no snapshot can hold."""
+        clean = self._local.clean.get(path)
+        if clean is not None:
+            return clean.entry.kind
+        found = self._found(path)
+        return None if found is None else found.kind
+
+    def _found(self, path: str) -> Found | None:
+        local = self._local
+        return local.modified.get(path) or local.untracked.get(path) or local.emptied.get(path)
+
+    def _present(self) -> Iterator[str]:
+        """Every path at which something stands."""
+        local = self._local
+        for paths in (local.clean, local.modified, local.untracked, local.emptied):
+            yield from paths
 
     def _block(self, path: str) -> None:
         if self._force:
             self._plan.remove.append(path)
         elif path not in self._plan.conflicts:
             self._plan.conflicts.append(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:  # nothing is there, or what leads there goes round
+        return False
 
 
 def _still(path: Path, seen: Tracked | None) -> bool:
@@ -192,16 +263,6 @@ def _still(path: Path, seen: Tracked | None) -> bool:
         return False
     now = Stamp.of(status)
     return seen.stamp == (now if seen.stamp.ctime_ns else now.without_ctime())
-
-
-def _present(local: Comparison) -> dict[str, Kind | None]:
-    """Every path found, and what stands there."""
-    present: dict[str, Kind | None] = {}
-    present |= {path: tracked.entry.kind for path, tracked in local.clean.items()}
-    present |= {path: found.kind for path, found in local.modified.items()}
-    present |= {path: found.kind for path, found in local.untracked.items()}
-    present |= {path: found.kind for path, found in local.emptied.items()}
-    return present
 
 
 def _above(path: str) -> list[str]:
