@@ -12,7 +12,7 @@ SIZES = st.lists(st.integers(0, 20))
 
 @given(SIZES, st.integers(1, 5), st.integers(1, 30))
 def test_a_group_ends_as_soon_as_it_is_full(sizes: list[int], most: int, most_bytes: int) -> None:
-    groups = list(grouped(sizes, lambda size: size, most=most, most_bytes=most_bytes))
+    groups = list(grouped(sizes, lambda size: size, most=most, most_size=most_bytes))
     assert [size for group in groups for size in group] == sizes
     for group in groups:
         assert len(group) <= most

@@ -11,21 +11,21 @@ T = TypeVar("T")
 
 
 def grouped(
-    items: Iterable[T], size: Callable[[T], int], *, most: int, most_bytes: int
+    items: Iterable[T], size: Callable[[T], int], *, most: int, most_size: int
 ) -> Iterator[list[T]]:
     """Items in their order, in groups.
 
     Args:
-        size: of an item, in bytes.
+        size: of an item, in bytes or whatever else there is much of.
         most: how many a group has at most.
-        most_bytes: a group ends with the item by which it comes to as much.
+        most_size: a group ends with the item by which it comes to as much.
     """
     group: list[T] = []
     total = 0
     for item in items:
         group.append(item)
         total += size(item)
-        if len(group) >= most or total >= most_bytes:
+        if len(group) >= most or total >= most_size:
             yield group
             group, total = [], 0
     if group:

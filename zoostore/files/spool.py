@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO, Self, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias
+
+# What maps files is imported where that is done: mostly there is little to map.
+if TYPE_CHECKING:
+    from mmap import mmap
 
 _IN_MEMORY = 4 << 20
 
-Bytes: TypeAlias = bytes | mmap
+Bytes: TypeAlias = "bytes | mmap"
 """What a slice of is bytes."""
 
 
@@ -47,7 +50,7 @@ class Spool:
         if self._file is None:
             return bytes(self._rest)
         self._write_out()
-        return mmap(self._file.fileno(), self._written, access=ACCESS_READ)
+        return mapped(self._file)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -65,3 +68,10 @@ class Spool:
         self._file.flush()
         self._written += len(self._rest)
         self._rest.clear()
+
+
+def mapped(file: BinaryIO) -> Bytes:
+    """What an open file holds, which takes no memory of the process."""
+    from mmap import ACCESS_READ, mmap
+
+    return mmap(file.fileno(), 0, access=ACCESS_READ)

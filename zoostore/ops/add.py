@@ -9,6 +9,7 @@ from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, Diverged, UsageError
 from zoostore.files.scan import Found, FoundFolder, require_keepable_folder, scan_folders
 from zoostore.files.spool import Spool
+from zoostore.groups import grouped
 from zoostore.objects.tree import Kind, link_entry
 from zoostore.ops.open_folders import OpenFolders
 from zoostore.ops.recording import Note, Recorded, put_folders, record
@@ -19,6 +20,8 @@ from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 
 _TRIES = 5
+_FOLDERS, _FILES = 64, 256
+"""So many are looked up together, at most."""
 
 
 class _TakenIn(NamedTuple):
@@ -86,11 +89,14 @@ class _Seen:
 
     def unknown(self, batch: Batch, directory: Path, remembered: Remembered) -> Iterator[Found]:
         """Look at all of it; the files of which it is not remembered what they hold."""
-        for folder in scan_folders(directory):
-            require_keepable_folder(directory, folder)
-            known = remembered.known(folder)
+        folders = scan_folders(directory)
+        for some in grouped(folders, _files_in, most=_FOLDERS, most_size=_FILES):
+            for folder in some:
+                require_keepable_folder(directory, folder)
+            known = remembered.known(some)
             batch.rely_on(known.values())
-            yield from self._see(folder, known)
+            for folder in some:
+                yield from self._see(folder, known)
 
     def _see(self, folder: FoundFolder, known: Mapping[str, Oid]) -> Iterator[Found]:
         prefix, found, _, itself = folder
@@ -112,6 +118,10 @@ class _Seen:
                 yield item
             else:
                 self.folders.know(item.path, _row(item, oid))
+
+
+def _files_in(folder: FoundFolder) -> int:
+    return len(folder.found)
 
 
 def _row(item: Found, oid: Oid) -> bytes:

@@ -148,7 +148,7 @@ class Layer:
         from zoostore.store.extracting import extract
 
         for some in grouped(
-            entries, lambda item: item[1].size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES
+            entries, lambda item: item[1].size, most=_GROUP_FILES, most_size=_GROUP_BYTES
         ):
             places = self._store.packed({entry.oid for _, entry in some if entry.kind.is_file})
             packed: list[tuple[Extraction, tuple[str, Entry]]] = []

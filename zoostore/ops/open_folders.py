@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from zoostore.files.globs import Selector
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.records import Records, Tracked, left_out, row_of
+
+if TYPE_CHECKING:
+    from zoostore.files.globs import Selector
 
 
 class _Open(NamedTuple):
@@ -52,7 +54,7 @@ class OpenFolders:
             self._records.add(prefix, folder.names, b"".join(folder.rows), targets)
 
     def see_all(
-        self, entries: Iterable[tuple[str, Entry]], is_chosen: Selector
+        self, entries: Iterable[tuple[str, Entry]], is_chosen: "Selector"
     ) -> Iterator[tuple[str, Entry]]:
         """Open the folders of a listing, one after the other; what is to be known of them.
 

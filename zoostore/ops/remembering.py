@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoostore.digest import Oid, hash_bytes
@@ -27,22 +28,25 @@ class Remembered:
         self._store = store
         self._tracking = self._read()
 
-    def known(self, folder: FoundFolder) -> dict[str, Oid]:
-        """The files of a folder that are as they were, by path, if their content is still here."""
+    def known(self, folders: Iterable[FoundFolder]) -> dict[str, Oid]:
+        """The files in folders that are as they were, by path, if their content is still here."""
+        same = {path: oid for folder in folders for path, oid in self._same(folder)}
+        here = self._store.those_here(set(same.values()))
+        return {path: oid for path, oid in same.items() if oid in here}
+
+    def _same(self, folder: FoundFolder) -> Iterator[tuple[str, Oid]]:
+        """The files of a folder that are as they were."""
         recorded = self._tracking.paths.folder(folder.prefix)
         if recorded is None:
-            return {}
+            return
         begin = len(folder.prefix)
-        same: dict[str, Oid] = {}
         for item in folder.found:
             number = recorded.number(item.path[begin:]) if item.is_file else None
             if number is not None:
                 tracked = recorded.tracked(number)
                 is_certain = self._tracking.is_certain(tracked, item.stamp)
                 if is_certain and tracked.entry.kind is item.kind:
-                    same[item.path] = tracked.entry.oid
-        here = self._store.those_here(set(same.values()))
-        return {path: oid for path, oid in same.items() if oid in here}
+                    yield item.path, tracked.entry.oid
 
     def _read(self) -> Tracking:
         snapshot = self._file.snapshot()

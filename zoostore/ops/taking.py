@@ -174,7 +174,7 @@ class _Taking:
 
     def _group(self) -> _Group:
         waiting = taken_from(self._small)
-        items = next(grouped(waiting, _size, most=_GROUP_FILES, most_bytes=_GROUP_BYTES))
+        items = next(grouped(waiting, _size, most=_GROUP_FILES, most_size=_GROUP_BYTES))
         return _Group(items, list(map(_size, items)))
 
     def _taken_large(self) -> Iterator[tuple[Found, Entry]]:

@@ -8,13 +8,12 @@ import os
 import struct
 import time
 from collections.abc import Mapping
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.files.sharing import share
-from zoostore.files.spool import Bytes, Spool
+from zoostore.files.spool import Bytes, Spool, mapped
 from zoostore.files.staging import Staging
 from zoostore.files.stamp import Stamp
 from zoostore.ops.records import MAGIC, TAIL_BYTES, Paths, Records, Tracked, decode, snapshot_of
@@ -106,7 +105,7 @@ class TrackingFile:
 def _contents(file: BinaryIO) -> Bytes:
     if os.fstat(file.fileno()).st_size < _WORTH_MAPPING or os.name == "nt":
         return file.read()
-    return mmap(file.fileno(), 0, access=ACCESS_READ)
+    return mapped(file)
 
 
 def _touch_after(descriptor: int, moment_ns: int) -> None:

@@ -14,7 +14,6 @@ read from its beginning.
 import contextlib
 import os
 import struct
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -150,6 +149,8 @@ class Rows:
 
     def in_place(self) -> Iterator[Packed]:
         """The rows in the order in which what they say stands in the pack."""
+        from array import array  # most often nothing is read so
+
         offsets = array("Q", (offset for _, _, _, offset, _, _ in self.raw()))
         for number in sorted(range(len(self)), key=offsets.__getitem__):
             yield _as_packed(ROW.unpack_from(self._table, number * ROW.size))
