@@ -74,7 +74,7 @@ class _Taking:
         self._read_apart: deque[_Group] = deque()
         self._seen_bytes = 0
         self._may_hire = True
-        self._advance: Callable[[int], None] = self._advance_later
+        self._advance: Callable[[int], None] = self._advance_early
         self._early_bytes = 0
 
     def entries(self, found: Iterable[Found]) -> Iterator[tuple[Found, Entry]]:
@@ -84,9 +84,10 @@ class _Taking:
                 continue
             self._seen_bytes += item.stamp.size
             yield from self._see(item)
-        self._progress.begin("adding", self._seen_bytes)
+        if self._early_bytes:
+            self._progress.end()
+        self._progress.begin("adding", self._seen_bytes - self._early_bytes)
         self._advance = self._progress.advance
-        self._advance(self._early_bytes)
         yield from self._taken_small()
         yield from self._taken_large()
         self._progress.end()
@@ -105,9 +106,12 @@ class _Taking:
             if len(self._small) >= _SMALL_WAITING:
                 yield from self._taken_here()
 
-    def _advance_later(self, count: int) -> None:
-        """Count what is taken in before it is known how much there is."""
+    def _advance_early(self, count: int) -> None:
+        """Tell of what is taken in before it is known how much there is."""
+        if not self._early_bytes:
+            self._progress.begin("adding", 0)
         self._early_bytes += count
+        self._progress.advance(count)
 
     def _taken_small(self) -> Iterator[tuple[Found, Entry]]:
         while self._small:
