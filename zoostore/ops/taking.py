@@ -76,6 +76,7 @@ class _Taking:
         self._may_hire = True
         self._advance: Callable[[int], None] = self._advance_early
         self._early_bytes = 0
+        self._has_begun = False
 
     def entries(self, found: Iterable[Found]) -> Iterator[tuple[Found, Entry]]:
         for item in found:
@@ -84,7 +85,7 @@ class _Taking:
                 continue
             self._seen_bytes += item.stamp.size
             yield from self._see(item)
-        if self._early_bytes:
+        if self._has_begun:
             self._progress.end()
         self._progress.begin("adding", self._seen_bytes - self._early_bytes)
         self._advance = self._progress.advance
@@ -108,7 +109,8 @@ class _Taking:
 
     def _advance_early(self, count: int) -> None:
         """Tell of what is taken in before it is known how much there is."""
-        if not self._early_bytes:
+        if not self._has_begun:
+            self._has_begun = True
             self._progress.begin("adding", 0)
         self._early_bytes += count
         self._progress.advance(count)
