@@ -19,7 +19,8 @@ from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import EMPTY_DIRECTORY, build
 from zoostore.objects.tree import Entry, Kind, link_entry
 from zoostore.ops.oid_set import OidSet
-from zoostore.ops.records import NO_STAMP, Entries, Paths, Records, Tracked, decode
+from zoostore.ops.recorded_entries import Entries
+from zoostore.ops.records import NO_STAMP, Paths, Records, Tracked, decode
 
 SNAPSHOT = hash_bytes(b"snapshot")
 OIDS = st.binary(min_size=32, max_size=32).map(Oid)

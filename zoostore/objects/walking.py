@@ -8,7 +8,7 @@ from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
 from zoostore.objects.paths import MAX_DEPTH, check_link, check_path
-from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
 from zoostore.streamed import Streamed
 
 MAX_ENTRIES = 10_000_000
@@ -170,6 +170,14 @@ class TreeListing(Streamed[Entry]):
         if self._held is not None:
             return iter(self._held.items())
         return self._read_once() if self._count is None else self._read()
+
+    def trees(self) -> Iterator[tuple[Oid, bytes]]:
+        """Every tree that it is read from, with its oid; the last one is the root."""
+        for prefix, tree in walk_folders(self._read_tree, self._root):
+            if prefix:
+                data = encode_tree(tree)
+                yield tree_oid(data), data
+        yield self._root, encode_tree(self._read_tree(self._root))
 
     def by_path(self) -> Iterator[tuple[str, Entry]]:
         """The same as `streamed`, in the order of whole paths."""

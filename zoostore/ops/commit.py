@@ -22,8 +22,9 @@ from zoostore.objects.walking import totals
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
 from zoostore.ops.known_checkouts import remember_checkout, remember_if_unknown
+from zoostore.ops.recorded_entries import Entries
 from zoostore.ops.recording import Note, Recorded, put_folders, record
-from zoostore.ops.records import Entries, Records, Tracked, laid_out
+from zoostore.ops.records import Records, Tracked, laid_out
 from zoostore.ops.resuming import resume
 from zoostore.ops.status import Comparison, compare, tracking_of
 from zoostore.ops.taking import take_in

@@ -61,7 +61,7 @@ def _complete_from_afar(
 ) -> None:
     start = starter(store, sources)
     try:
-        fetch_objects(batch, sources.usable(), missing, start, progress, names_of(wanted))
+        fetch_objects(batch, sources.usable(), missing, start, progress, wanted)
     except (MissingObject, TransferFailed) as error:
         left = {path: entry for path, entry in wanted.items() if not batch.has(entry.oid)}
         if fetch_again(batch, sources, found, left, start):
@@ -75,7 +75,3 @@ def _complete_from_afar(
 
 def starter(store: ObjectStore, sources: Sources) -> StartDownloads:
     return lambda: sources.start(store.layout.downloads)
-
-
-def names_of(listing: Listing) -> dict[Oid, str]:
-    return {entry.oid: path for path, entry in listing.items()}

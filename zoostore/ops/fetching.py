@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from zoostore.digest import BLAKE3, Digest, Oid
 from zoostore.errors import MissingObject, TransferFailed, ZooError
+from zoostore.objects.listing import Listing
 from zoostore.ops.keeping import kept_on_errors
 from zoostore.progress import Progress
 from zoostore.sources.base import Zoo
@@ -66,26 +67,31 @@ def fetch_objects(
     missing: Mapping[Oid, int],
     start: StartDownloads,
     progress: Progress,
-    names: Mapping[Oid, str] = MappingProxyType({}),
+    listing: Listing = MappingProxyType({}),
 ) -> None:
     """Get blobs by their ids, from the first zoo that has each; what did arrive stays.
 
     Args:
         missing: their sizes in bytes.
-        names: what to call them, to a person who waits.
+        listing: says what to call them, to a person who waits.
 
     Raises:
         MissingObject: no zoo has them all.
         WrongContent: one sent other bytes than it promised.
         TransferFailed: one that may have the rest cannot be read.
     """
-    work = _Fetch(batch, zoos, start, progress, dict(missing), names)
+    work = _Fetch(batch, zoos, start, progress, dict(missing), listing)
     progress.begin("pulling", sum(missing.values()))
     try:
         with kept_on_errors(batch):
             work.run()
     finally:
         progress.end()
+
+
+def names_of(listing: Listing, oids: Container[Oid]) -> dict[Oid, str]:
+    """A path for each of some contents."""
+    return {entry.oid: path for path, entry in listing.items() if entry.oid in oids}
 
 
 @dataclass
@@ -95,7 +101,7 @@ class _Fetch:
     start: StartDownloads
     progress: Progress
     left: dict[Oid, int]
-    names: Mapping[Oid, str]
+    listing: Listing
     failure: TransferFailed | None = field(default=None)
 
     def run(self) -> None:
@@ -117,11 +123,15 @@ class _Fetch:
                 for oid, chunks in ask(zoo) if self.left else ():
                     self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
                     del self.left[oid]
+                    if self.batch.is_full:
+                        self.batch.publish()
             except TransferFailed as error:  # another source may have the rest
                 self.failure = error
 
     def _download(self) -> None:
-        wanted = [wanted for oid, size in self.left.items() if (wanted := self._wanted(oid, size))]
+        names = names_of(self.listing, self.left) if self.left else {}
+        asked = (self._wanted(oid, size, names) for oid, size in self.left.items())
+        wanted = [each for each in asked if each is not None]
         if not wanted:
             return
         with self.start() as downloads:
@@ -133,11 +143,11 @@ class _Fetch:
                 raise error
             self.failure = error
 
-    def _wanted(self, oid: Oid, size: int) -> Wanted | None:
+    def _wanted(self, oid: Oid, size: int, names: Mapping[Oid, str]) -> Wanted | None:
         # What one zoo has lost, another may have: an object is known by its content.
         places = tuple(place for zoo in self.zoos if (place := zoo.place_of(oid)))
         digests = (Digest.of_oid(oid),)
-        return Wanted(self.names.get(oid, oid.short), places, size, digests) if places else None
+        return Wanted(names.get(oid, oid.short), places, size, digests) if places else None
 
     def _take(self, arrived: Arrived) -> None:
         del self.left[Oid(arrived.digests[BLAKE3].value)]

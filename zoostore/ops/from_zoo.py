@@ -10,7 +10,7 @@ from zoostore.errors import Diverged, ZooError
 from zoostore.objects.listing import Listing
 from zoostore.objects.walking import flatten
 from zoostore.ops.asking import Sources
-from zoostore.ops.completing import names_of, starter
+from zoostore.ops.completing import starter
 from zoostore.ops.fetching import fetch_objects
 from zoostore.ops.history import Found, follows
 from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
@@ -64,10 +64,11 @@ def pull_offer(
             return pulled(todo.offer.stub, record.snapshot, listing, {}, "")
         _check_not_diverged(record, todo.offer)
     with Batch(store, todo.since) as batch:
-        batch.rely_on(names_of(todo.chosen).keys() - todo.missing.keys())
+        files = (entry.oid for entry in todo.chosen.values() if entry.kind.is_file)
+        batch.rely_on(oid for oid in files if oid not in todo.missing)
         zoos = sorted(sources.usable(), key=lambda zoo: zoo.name != todo.source)
         start = starter(store, sources)
-        fetch_objects(batch, zoos, todo.missing, start, progress, names_of(todo.chosen))
+        fetch_objects(batch, zoos, todo.missing, start, progress, todo.chosen)
         if record is None and stub.revision:
             record = _record_newest(store, batch, zoos[0], todo, now)
         put_trees(batch, todo.offer.listing)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.records import Records, Tracked, left_out, row_of
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from zoostore.files.globs import Selector
 
 
-class _Open(NamedTuple):
+class _Open:
     """A folder of which something is not known.
 
     Attributes:
@@ -21,10 +21,11 @@ class _Open(NamedTuple):
         targets: of the links, by number.
     """
 
-    names: list[str]
-    numbers: dict[str, int]
-    rows: list[bytes]
-    targets: dict[int, str]
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.numbers = {name: number for number, name in enumerate(names)}
+        self.rows = [b""] * len(names)
+        self.targets: dict[int, str] = {}
 
 
 class OpenFolders:
@@ -36,8 +37,7 @@ class OpenFolders:
 
     def open(self, prefix: str, names: list[str]) -> None:
         """Have the files and links of a folder come, whose names are sorted."""
-        numbers = {name: number for number, name in enumerate(names)}
-        self._open[prefix] = _Open(names, numbers, [b""] * len(names), {})
+        self._open[prefix] = _Open(names)
 
     def know(self, path: str, row: bytes, target: str = "") -> None:
         """Learn what is to be recorded of a path, and of a link its target."""

@@ -69,7 +69,10 @@ def ref_to_write(store: ObjectStore, text: str) -> str:
 
 def put_trees(batch: Batch, listing: Listing) -> Oid:
     """Take the trees of a listing into a batch; the root's oid. Raises what `trees_of` raises."""
-    return _put_all(batch, trees_of(listing))
+    from zoostore.objects.walking import TreeListing  # what was added makes its trees otherwise
+
+    trees = listing.trees() if isinstance(listing, TreeListing) else trees_of(listing)
+    return _put_all(batch, trees)
 
 
 def put_folders(batch: Batch, paths: Paths) -> Oid:

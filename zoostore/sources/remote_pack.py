@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import operator
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import BinaryIO
 
 from zoostore.digest import Oid
@@ -13,6 +14,7 @@ from zoostore.sources.catalog import pack_path
 from zoostore.store.packs import (
     FOOTER,
     MAX_PACKED_BYTES,
+    Rows,
     check_object,
     decode_footer,
     decode_table,
@@ -26,6 +28,10 @@ _WHOLE_UP_TO = 1 << 20
 _GAP = 1 << 16
 """Objects no further apart than this are fetched together."""
 
+_LOOK_UP = 16
+"""To look an object up in a table takes as long as to look at so many rows."""
+
+_offset = operator.attrgetter("offset")
 _RUN = 8 << 20
 """How many bytes are asked for at a time."""
 
@@ -41,7 +47,7 @@ class RemotePack:
         self._path = pack_path(name)
         self._size = size
         self._local: BinaryIO | None = None
-        self._rows: dict[Oid, Packed] | None = None
+        self._rows: Rows | None = None
 
     def close(self) -> None:
         """Let go of what was read; it is read again if it is needed again."""
@@ -51,34 +57,45 @@ class RemotePack:
             self._local = None
 
     @property
-    def rows(self) -> Mapping[Oid, Packed]:
+    def rows(self) -> Rows:
         """What the pack holds. Raises what reading it raises."""
         if self._rows is None:
             tail = max(self._size - FOOTER.size, 0)
             table = decode_footer(self._read(tail, FOOTER.size), self._size)
             self._require(table.length <= _MAX_TABLE_BYTES, "a table", _MAX_TABLE_BYTES)
-            rows = decode_table(table, self._read(table.offset, table.length))
-            self._rows = {row.oid: row for row in rows}
+            self._rows = decode_table(table, self._read(table.offset, table.length))
         return self._rows
 
-    def objects(self, wanted: Iterable[Oid]) -> Iterator[tuple[Packed, bytes]]:
+    def objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Packed, bytes]]:
         """The objects of these ids that the pack has, each checked against its id.
+
+        Args:
+            wanted: those that were handed out may be taken from it meanwhile.
 
         Raises:
             WrongContent: one is not what its id says.
             MalformedObject: one is larger than what is kept in packs.
             TransferFailed: the pack cannot be read.
         """
-        rows = [self.rows[oid] for oid in wanted if oid in self.rows]
-        for row in rows:
-            self._require(row.stored <= MAX_PACKED_BYTES, f"the object {row.oid}", MAX_PACKED_BYTES)
-        for run in _runs(sorted(rows, key=lambda row: row.offset)):
+        for run in _runs(self._in_place(wanted)):
             start = run[0].offset
             data = self._read(start, run[-1].offset + run[-1].stored - start)
             for row in run:
                 content = data[row.offset - start : row.offset - start + row.stored]
                 self._check(row, content)
                 yield row, content
+
+    def _in_place(self, wanted: Collection[Oid]) -> Iterator[Packed]:
+        """The rows of objects that the pack has, in the order in which they stand in it."""
+        rows = self.rows
+        if len(wanted) * _LOOK_UP < len(rows):
+            numbers = [number for oid in wanted if (number := rows.number(oid)) is not None]
+            found = iter(sorted(map(rows.row, numbers), key=_offset))
+        else:
+            found = (row for row in rows.in_place() if row.oid in wanted)
+        for row in found:
+            self._require(row.stored <= MAX_PACKED_BYTES, f"the object {row.oid}", MAX_PACKED_BYTES)
+            yield row
 
     def _require(self, is_possible: bool, what: str, limit: int) -> None:
         if not is_possible:

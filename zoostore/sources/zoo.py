@@ -130,7 +130,7 @@ class ZooSource:
             if not left:
                 return
             pack = self._pack(name, size)
-            for row, data in pack.objects(sorted(left)):
+            for row, data in pack.objects(left):
                 left.discard(row.oid)
                 yield row.oid, row.kind, data
             pack.close()
@@ -154,7 +154,7 @@ class ZooSource:
         self, packs: Iterable[RemotePack], left: dict[Oid, int]
     ) -> Iterator[tuple[Oid, Iterator[bytes]]]:
         for pack in packs:
-            for row, data in pack.objects(list(left)):
+            for row, data in pack.objects(left):
                 del left[row.oid]
                 yield row.oid, iter([data])
             pack.close()
@@ -205,14 +205,15 @@ class _TreeReader:
     def __init__(self, packs: list[RemotePack], address: str) -> None:
         self._packs = packs
         self._address = address
-        self._trees: dict[Oid, dict[str, Entry]] = {}
+        self._trees: dict[Oid, bytes] = {}
 
     def read(self, oid: Oid) -> dict[str, Entry]:
         for pack in self._packs:
             if oid not in self._trees and oid in pack.rows:
-                trees = (row.oid for row in pack.rows.values() if row.kind is ObjectKind.TREE)
-                for row, data in pack.objects(list(trees)):
-                    self._trees[row.oid] = decode_tree(data)
+                trees = {row.oid for row in pack.rows if row.kind is ObjectKind.TREE}
+                for row, data in pack.objects(trees):
+                    decode_tree(data)  # which says what is wrong with it
+                    self._trees[row.oid] = data
         if oid not in self._trees:
             raise TransferFailed(f"The tree {oid} is not in the packs that {self._address} names.")
-        return self._trees[oid]
+        return decode_tree(self._trees[oid])

@@ -173,7 +173,8 @@ class Batch:
 
     def rely_on(self, oids: Iterable[Oid]) -> None:
         """Have `commit` see to it that these objects, which were found here, still are."""
-        self._relied.append(b"".join(oids))
+        for some in batched(oids, _RELIED_TOGETHER):
+            self._relied.append(b"".join(some))
 
     def put(self, oid: Oid, kind: ObjectKind, data: bytes) -> bool:
         """Take in a small object whose oid was computed from these bytes; whether it is new."""

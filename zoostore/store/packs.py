@@ -14,6 +14,7 @@ read from its beginning.
 import contextlib
 import os
 import struct
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -147,13 +148,29 @@ class Rows:
         """The same as bare tuples, for who needs no more of very many."""
         return ROW.iter_unpack(self._table)
 
+    def __contains__(self, oid: object) -> bool:
+        return isinstance(oid, bytes) and self.number(oid) is not None
+
+    def number(self, oid: bytes) -> int | None:
+        """Which row is of an object, of a table in order of oids, if any is."""
+        number = bisect_left(range(len(self)), oid, key=self._oid)
+        return number if number < len(self) and self._oid(number) == oid else None
+
+    def row(self, number: int) -> Packed:
+        """One of them."""
+        return _as_packed(ROW.unpack_from(self._table, number * ROW.size))
+
+    def _oid(self, number: int) -> bytes:
+        at = number * ROW.size
+        return bytes(self._table[at : at + OID_BYTES])
+
     def in_place(self) -> Iterator[Packed]:
         """The rows in the order in which what they say stands in the pack."""
         from array import array  # most often nothing is read so
 
         offsets = array("Q", (offset for _, _, _, offset, _, _ in self.raw()))
         for number in sorted(range(len(self)), key=offsets.__getitem__):
-            yield _as_packed(ROW.unpack_from(self._table, number * ROW.size))
+            yield self.row(number)
 
 
 def _as_packed(raw: PackedRow) -> Packed:
