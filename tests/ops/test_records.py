@@ -146,6 +146,17 @@ def test_a_name_that_leads_elsewhere_is_not_read(name: str, where: str) -> None:
         decode(written(records), SNAPSHOT)
 
 
+def test_folders_that_share_their_bytes_are_not_read() -> None:
+    file = Tracked(Entry(Kind.FILE, 0, SNAPSHOT), True, NO_STAMP)
+    data = written(Records.of([("a/f", file)]))
+    (table,) = struct.unpack(">Q", data[-76:-68])
+    paths = b"\0".join(b"%d" % number for number in range(50))
+    forged = data[:table] + data[table : table + 21] * 50 + paths
+    forged += struct.pack(">QI", table, 50) + SNAPSHOT
+    with pytest.raises(ValueError, match="says more than it holds"):
+        decode(forged + hash_bytes(forged), SNAPSHOT)
+
+
 @pytest.mark.parametrize("prefix", ["../", "a//", "a/../", "./"])
 def test_a_folder_that_is_elsewhere_is_not_read(prefix: str) -> None:
     file = Tracked(Entry(Kind.FILE, 0, SNAPSHOT), True, NO_STAMP)

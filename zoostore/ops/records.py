@@ -357,6 +357,9 @@ def decode(data: Bytes, snapshot: Oid) -> Paths:
     places = [_Place(*found) for found in _FOLDER.iter_unpack(data[table_at:paths_at])]
     if _leads_away("/".join(["root", *filter(None, paths)])):
         raise ValueError("the record of a checkout's files names what is not in it")
+    # Folders that share bytes would make a small file into a very large checkout.
+    if sum(place.rows * ROW_BYTES + place.names + place.targets for place in places) > table_at:
+        raise ValueError("the record of a checkout's files says more than it holds")
     for path, place in zip(paths, places, strict=True):
         _check_place(data, place, table_at, is_root=not path)
     prefixes = (path + "/" if path else "" for path in paths)
