@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import UsageError
@@ -10,11 +10,13 @@ from zoostore.groups import batched
 from zoostore.objects.listing import EMPTY_TREE, Listing, NamesAndEntries, build_folders, trees_of
 from zoostore.objects.snapshot import Snapshot, encode_snapshot, snapshot_oid
 from zoostore.ops.history import ref_name
-from zoostore.ops.records import Paths
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import ObjectKind, RefChange
 from zoostore.stubs import parse_stub
+
+if TYPE_CHECKING:
+    from zoostore.ops.records import Paths
 
 _TREES_TOGETHER = 64
 
@@ -75,7 +77,7 @@ def put_trees(batch: Batch, listing: Listing) -> Oid:
     return _put_all(batch, trees)
 
 
-def put_folders(batch: Batch, paths: Paths) -> Oid:
+def put_folders(batch: Batch, paths: "Paths") -> Oid:
     """Take the trees of recorded paths into a batch; the root's oid."""
 
     def entries_in(prefix: str) -> NamesAndEntries:

@@ -14,7 +14,6 @@ read from its beginning.
 import contextlib
 import os
 import struct
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -153,6 +152,8 @@ class Rows:
 
     def number(self, oid: bytes) -> int | None:
         """Which row is of an object, of a table in order of oids, if any is."""
+        from bisect import bisect_left  # most often nobody looks into a table
+
         number = bisect_left(range(len(self)), oid, key=self._oid)
         return number if number < len(self) and self._oid(number) == oid else None
 
