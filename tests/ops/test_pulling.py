@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from zoostore import Store
+from zoostore.digest import hash_bytes
 from zoostore.errors import (
     Diverged,
     InvalidName,
@@ -30,6 +34,26 @@ Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 STUB = "zoo:one"
 BIG = bytes(range(256))
 ONE: dict[str, Content] = {"big.bin": BIG, "big2.bin": BIG[::-1], "small.txt": b"one"}
+KILLED_WHILE_PULLING = """
+import os, signal, sys
+from zoostore import Store
+from zoostore.ops import fetching
+from zoostore.store.batch import Batch
+
+fetching._PUBLISH_BYTES = 1
+publish, count = Batch.publish, 0
+
+def publish_some(batch):
+    global count
+    publish(batch)
+    count += 1
+    if count == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Batch.publish = publish_some
+Store(sys.argv[1]).pull("zoo:many")
+"""
+
 NOBODY = "http://127.0.0.1:1/"
 """An address at which nobody listens."""
 
@@ -85,6 +109,24 @@ def test_a_model_comes_over_the_web(
 
     assert look(done.directory) == ONE
     assert (done.pulled.downloaded_files, done.pulled.downloaded_bytes) == (3, 515)
+    assert store.verify().is_clean
+
+
+def test_small_files_that_came_are_kept_though_the_process_is_killed(
+    store: Store, new_store: Callable[[str], Store], lay: LayOut, zoo: Path
+) -> None:
+    """What came is published now and then; here, after each of them."""
+    many: dict[str, Content] = {f"f{number}": b"%d" % number for number in range(20)}
+    publisher = new_store("another")
+    publisher.add(lay("many", many), "zoo:many")
+    publisher.publish(["zoo:many"], zoo.parent / "many zoo")
+    store.add_remote("near", str(zoo.parent / "many zoo"))
+
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_PULLING, store.path], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert sum(store.has(hash_bytes(b"%d" % number)) for number in range(20)) == 7
+    assert store.pull("zoo:many").downloaded_files == 13
     assert store.verify().is_clean
 
 

@@ -103,6 +103,7 @@ class _Fetch:
     left: dict[Oid, int]
     listing: Listing
     failure: TransferFailed | None = field(default=None)
+    unpublished: int = 0
 
     def run(self) -> None:
         far = [zoo for zoo in self.zoos if zoo.needs_network]
@@ -122,11 +123,15 @@ class _Fetch:
             try:
                 for oid, chunks in ask(zoo) if self.left else ():
                     self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
-                    del self.left[oid]
-                    if self.batch.is_full:
-                        self.batch.publish()
+                    self._publish_now_and_then(self.left.pop(oid))
             except TransferFailed as error:  # another source may have the rest
                 self.failure = error
+
+    def _publish_now_and_then(self, size: int) -> None:
+        self.unpublished += size
+        if self.unpublished >= _PUBLISH_BYTES or self.batch.is_full:
+            self.batch.publish()
+            self.unpublished = 0
 
     def _download(self) -> None:
         names = names_of(self.listing, self.left) if self.left else {}
