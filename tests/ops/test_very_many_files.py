@@ -47,6 +47,7 @@ PARTS = {
     (laying, "_COPIES_WAITING"): 3,
     (looking, "_FOLDERS_TOGETHER"): 4,
     (batch, "_MANY"): 50,
+    (batch, "_MANY_FILES"): 3,
     (batch, "_INDEXED_TOGETHER"): 7,
     (batch, "_RELIED_TOGETHER"): 7,
     (spool, "_IN_MEMORY"): 500,

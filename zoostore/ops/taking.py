@@ -99,6 +99,7 @@ class _Taking:
             self._large.append(item)
             if len(self._large) >= _LARGE_WAITING:
                 yield from self._taken_large()
+                yield from self._make_room()
             return
         self._small.append(item)
         if len(self._small) % _GROUP_FILES == 0:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoostore.store.packs import PackWriter, Rows
 
 _MANY = 110_000
+_MANY_FILES = 1 << 13
 _INDEXED_TOGETHER = 1 << 12
 _RELIED_TOGETHER = 1 << 12
 
@@ -159,8 +160,8 @@ class Batch:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many small objects wait that they should be published before others come."""
-        return len(self._packed) >= _MANY
+        """Whether so many objects wait that they should be published before others come."""
+        return len(self._packed) >= _MANY or len(self._staged) >= _MANY_FILES
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is here or on its way. What is here is relied on from now on."""
