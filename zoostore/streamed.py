@@ -14,6 +14,9 @@ class Streamed(Mapping[str, T]):
     def streamed(self) -> Iterator[tuple[str, T]]:
         """Every path with its value, always in the same order."""
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self.streamed())
+
     def __iter__(self) -> Iterator[str]:
         return (path for path, _ in self.streamed())
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
-from zoostore.objects.paths import check_link, check_names, check_path
+from zoostore.objects.paths import check_link, check_names, check_path, parted
 from zoostore.objects.tree import (
     Entry,
     Kind,
@@ -66,7 +66,7 @@ def trees_of(listing: Listing) -> Iterator[tuple[Oid, bytes]]:
         if entry == EMPTY_DIRECTORY:
             folders.setdefault(path + "/", [])
         else:
-            prefix, name = _split(path)
+            prefix, name = parted(path)
             folders.setdefault(prefix, []).append((name, entry))
 
     def entries_in(prefix: str) -> NamesAndEntries:
@@ -107,7 +107,7 @@ def build_folders(
         oid = tree_oid(data)
         yield oid, data
         if prefix:
-            above, name = _split(prefix[:-1])
+            above, name = parted(prefix[:-1])
             entry = encode_entry(name, Entry(Kind.DIRECTORY, 0, oid))
             below.setdefault(above, {})[name] = entry
 
@@ -118,18 +118,12 @@ def with_all_above(prefixes: Iterable[str]) -> set[str]:
     for prefix in prefixes:
         while prefix not in every:
             every.add(prefix)
-            prefix, _ = _split(prefix[:-1])
+            prefix, _ = parted(prefix[:-1])
     return every
 
 
 def _depth(prefix: str) -> int:
     return prefix.count("/")
-
-
-def _split(path: str) -> tuple[str, str]:
-    """The prefix of the folder that a path is in, and its name there."""
-    begin = path.rfind("/") + 1
-    return path[:begin], path[begin:]
 
 
 def reaching(listing: Listing, paths: Iterable[str]) -> dict[str, Entry]:

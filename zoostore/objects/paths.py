@@ -175,6 +175,12 @@ def _why_unsafe(depth: int, target: str) -> str | None:
     return None
 
 
+def parted(path: str) -> tuple[str, str]:
+    """What the paths in its folder begin with, empty or with a slash at the end; and its name."""
+    begin = path.rfind("/") + 1
+    return path[:begin], path[begin:]
+
+
 def why_not_on_windows(name: str) -> str | None:
     """Why Windows cannot hold a file of this name, or None.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
-from zoostore.objects.paths import MAX_DEPTH, check_link, check_path
+from zoostore.objects.paths import MAX_DEPTH, check_link, check_path, parted
 from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
 from zoostore.streamed import Streamed
 
@@ -155,8 +155,8 @@ class TreeListing(Streamed[Entry]):
     def __getitem__(self, path: str) -> Entry:
         if self._held is not None:
             return self._held[path]
-        begin = path.rfind("/") + 1
-        entry = self._folder(path[:begin]).get(path[begin:])
+        prefix, name = parted(path)
+        entry = self._folder(prefix).get(name)
         if entry is None or (entry.kind is Kind.DIRECTORY and entry.oid != EMPTY_TREE):
             raise KeyError(path)
         return entry

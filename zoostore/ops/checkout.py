@@ -134,19 +134,20 @@ def _bring_up(
     """Have a directory that is there hold a snapshot, touching only what differs."""
     found, wanted, pulled = brought
     root = working.root
-    todo = plan(root, tracking, wanted, options.selector(), store.threads, force=options.force)
+    is_chosen = options.selector()
+    todo = plan(root, tracking, wanted, is_chosen, store.threads, force=options.force)
     todo.require_no_conflicts(root)
     before = working.state() if working.is_checkout() else None
     layer = Layer(store, options.link, progress, before.link if before else COPY)
     alone = tensors_of(store, wanted)
     remember_checkout(store, root, found.id)
-    _lay_again(root, todo, wanted, options.selector(), alone)
+    _lay_again(root, todo, wanted, is_chosen, alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
     laid = _update(layer, working, todo, alone, force=options.force)
     with Staging(working.folder) as staging, Spool(staging.new_path) as spool:
         records = Records(spool)
         folders = OpenFolders(records)
-        for path, entry in folders.see_all(wanted.items(), options.selector()):
+        for path, entry in folders.see_all(wanted.items(), is_chosen):
             if entry.kind is not Kind.DIRECTORY:
                 folders.learn(path, laid.get(path) or todo.kept(path))
         working.record(_state(store, found, options, layer.mode), records)
@@ -178,23 +179,20 @@ def _lay_anew(
     remember_checkout(store, directory, found.id)
     progress.begin("checking out", pulled.size)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = Staging(directory.parent, prefix=BESIDE)
-    try:
+    with Staging(directory.parent, prefix=BESIDE) as staging:
         staged = staging.new_path()
         staged.mkdir()
         with Spool(staging.new_path) as spool:
             records = Records(spool)
             folders = OpenFolders(records)
-            chosen = folders.see_all(wanted.items(), options.selector())
             files = size = 0
+            chosen = folders.see_all(wanted.items(), options.selector())
             for path, tracked in layer.lay_all(chosen, staged, alone):
                 folders.learn(path, tracked)
                 files += tracked.entry.kind is not Kind.DIRECTORY
                 size += tracked.entry.size
             WorkingDirectory(staged).record(_state(store, found, options, layer.mode), records)
         os.rename(staged, directory)
-    finally:
-        staging.close()
     progress.end()
     return CheckedOut(pulled, directory, files, size, layer.mode, layer.linked)
 

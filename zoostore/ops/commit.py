@@ -18,6 +18,7 @@ from zoostore.errors import (
 from zoostore.files.scan import require_keepable
 from zoostore.files.spool import Spool
 from zoostore.objects.listing import Listing, with_all_above
+from zoostore.objects.paths import parted
 from zoostore.objects.walking import totals
 from zoostore.ops.bringing import missing_blobs
 from zoostore.ops.history import Found as SnapshotFound
@@ -125,7 +126,7 @@ class _Kept:
         """The paths that stay in the folders that something differs in, and one of each other."""
         if not self.differing:
             return
-        touched = with_all_above(item.path[: item.path.rfind("/") + 1] for item in self.differing)
+        touched = with_all_above(parted(item.path)[0] for item in self.differing)
         for folder in self._paths.folders():
             stay = (path for path, item in folder.items() if self.now(path, item) is not None)
             yield from stay if folder.prefix in touched else itertools.islice(stay, 1)

@@ -88,9 +88,6 @@ class _InCheckout(Streamed[Entry]):
         self._clean = clean
         self._touched = touched
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self.streamed())
-
     def __getitem__(self, path: str) -> Entry:
         if path in self._touched:
             return self._touched[path]

@@ -26,6 +26,21 @@ _PUBLISH_BYTES = 64 << 20
 StartDownloads: TypeAlias = Callable[[], "Downloads"]
 
 
+class _NowAndThen:
+    """Publishes what comes, whenever it has become much."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._unpublished = 0
+
+    def came(self, size: int) -> None:
+        """So many bytes more are in the batch."""
+        self._unpublished += size
+        if self._unpublished >= _PUBLISH_BYTES or self._batch.is_full:
+            self._batch.publish()
+            self._unpublished = 0
+
+
 def receive_downloads(
     batch: Batch,
     downloads: Downloads,
@@ -43,7 +58,7 @@ def receive_downloads(
         Why others did not come.
     """
     failures: list[ZooError] = []
-    unpublished = 0
+    arriving = _NowAndThen(batch)
     for outcome in downloads.run(wanted):
         if not isinstance(outcome, Arrived):
             failures.append(outcome.error)
@@ -54,10 +69,7 @@ def receive_downloads(
             batch.take_file(outcome.oid, outcome.content, outcome.size)
         batch.note_aliases(origin, {outcome.oid: outcome.digests.values()})
         take(outcome)
-        unpublished += outcome.size
-        if unpublished >= _PUBLISH_BYTES:
-            batch.publish()
-            unpublished = 0
+        arriving.came(outcome.size)
     return failures
 
 
@@ -103,7 +115,6 @@ class _Fetch:
     left: dict[Oid, int]
     listing: Listing
     failure: TransferFailed | None = field(default=None)
-    unpublished: int = 0
 
     def run(self) -> None:
         far = [zoo for zoo in self.zoos if zoo.needs_network]
@@ -119,19 +130,14 @@ class _Fetch:
     def _stream(
         self, zoos: Sequence[Zoo], ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]
     ) -> None:
+        arriving = _NowAndThen(self.batch)
         for zoo in zoos:
             try:
                 for oid, chunks in ask(zoo) if self.left else ():
                     self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
-                    self._publish_now_and_then(self.left.pop(oid))
+                    arriving.came(self.left.pop(oid))
             except TransferFailed as error:  # another source may have the rest
                 self.failure = error
-
-    def _publish_now_and_then(self, size: int) -> None:
-        self.unpublished += size
-        if self.unpublished >= _PUBLISH_BYTES or self.batch.is_full:
-            self.batch.publish()
-            self.unpublished = 0
 
     def _download(self) -> None:
         names = names_of(self.listing, self.left) if self.left else {}

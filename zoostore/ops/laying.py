@@ -31,6 +31,7 @@ from zoostore.files.stamp import Stamp
 from zoostore.files.writing import write_new
 from zoostore.groups import drained, grouped
 from zoostore.objects.listing import Listing
+from zoostore.objects.paths import parted
 from zoostore.objects.tree import Entry, Kind
 from zoostore.onnx_data import external_data
 from zoostore.ops.records import NO_STAMP, Tracked, laid_out
@@ -157,9 +158,10 @@ class Layer:
             for item in some:
                 path, entry = item
                 target = f"{root}/{path}"
-                if path[: path.rfind("/") + 1] != above or entry.kind is Kind.DIRECTORY:
+                prefix, _ = parted(path)
+                if prefix != above or entry.kind is Kind.DIRECTORY:
                     self.make_folder(folder_of(entry, target))
-                    above = path[: path.rfind("/") + 1]
+                    above = prefix
                 place = places.get(entry.oid)
                 if place is None or not entry.kind.is_file:
                     others.append(item)

@@ -17,7 +17,7 @@ from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import Listing, directories
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.records import NO_STAMP, Tracked, laid_out
-from zoostore.ops.status import NOTHING_THERE, Comparison, compare, is_same
+from zoostore.ops.status import Comparison, compare, is_same
 from zoostore.ops.tracking import Tracking
 
 _SHOWN = 10
@@ -152,7 +152,7 @@ class _Planner:
     ) -> None:
         self._root = root
         self._tracking = tracking
-        self._local = compare(root, tracking, threads) if root.exists() else NOTHING_THERE
+        self._local = compare(root, tracking, threads)
         self._wanted = wanted
         self._is_chosen = is_chosen
         self._plan = Plan(self._local)

@@ -11,6 +11,7 @@ from zoostore.files.helping import several_at_a_time
 from zoostore.files.listed import Listed, list_as_bytes
 from zoostore.files.scan import Folder, Found, by_name, scan
 from zoostore.groups import batched
+from zoostore.objects.paths import parted
 from zoostore.ops.records import is_laid_out
 from zoostore.ops.tracking import Tracking
 from zoostore.worker import Worker, hired, shared
@@ -121,9 +122,9 @@ class Unchanged(Set[str]):
 
     def __contains__(self, path: object) -> bool:
         assert isinstance(path, str)
-        begin = path.rfind("/") + 1
-        unproven = self._unproven.get(path[:begin])
-        if unproven is None or path[begin:] in unproven:
+        prefix, name = parted(path)
+        unproven = self._unproven.get(prefix)
+        if unproven is None or name in unproven:
             return False
         tracked = self._paths.get(path)
         return tracked is not None and tracked.is_laid_out and tracked.entry.kind.is_file

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from zoostore.objects.paths import parted
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.records import Records, Tracked, left_out, row_of
 
@@ -41,10 +42,9 @@ class OpenFolders:
 
     def know(self, path: str, row: bytes, target: str = "") -> None:
         """Learn what is to be recorded of a path, and of a link its target."""
-        begin = path.rfind("/") + 1
-        prefix = path[:begin]
+        prefix, name = parted(path)
         folder = self._open[prefix]
-        number = folder.numbers.pop(path[begin:])
+        number = folder.numbers.pop(name)
         folder.rows[number] = row
         if target:
             folder.targets[number] = target
@@ -60,7 +60,7 @@ class OpenFolders:
 
         What is not chosen is known: it was left out. Folders that hold nothing are, too.
         """
-        for prefix, some in groupby(entries, lambda item: item[0][: item[0].rfind("/") + 1]):
+        for prefix, some in groupby(entries, lambda item: parted(item[0])[0]):
             items = list(some)
             names = [
                 path[len(prefix) :] for path, entry in items if entry.kind is not Kind.DIRECTORY

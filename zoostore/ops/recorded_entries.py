@@ -18,9 +18,6 @@ class Entries(Streamed[Entry]):
         self._tracked = tracked
         self._left_out_only = left_out_only
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self.streamed())
-
     def __getitem__(self, path: str) -> Entry:
         tracked = self._tracked[path]
         if not self._is_meant(tracked):

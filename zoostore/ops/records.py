@@ -21,6 +21,7 @@ from zoostore.digest import OID_BYTES, HashingWriter, Oid, hash_bytes
 from zoostore.files.spool import Bytes, Spool
 from zoostore.files.stamp import STAMP_BYTES, Stamp
 from zoostore.objects.listing import EMPTY_DIRECTORY, with_all_above
+from zoostore.objects.paths import parted
 from zoostore.objects.tree import Entry, Kind, encode_entry, encode_file
 from zoostore.streamed import Streamed
 
@@ -207,9 +208,9 @@ class Paths(Streamed[Tracked]):
                 yield folder.prefix[:-1]
 
     def __getitem__(self, path: str) -> Tracked:
-        begin = path.rfind("/") + 1
-        folder = self._read(path[:begin])
-        number = None if folder is None else folder.number(path[begin:])
+        prefix, name = parted(path)
+        folder = self._read(prefix)
+        number = None if folder is None else folder.number(name)
         if folder is not None and number is not None:
             return folder.tracked(number)
         place = self._places[path + "/"]
@@ -269,8 +270,8 @@ class Records:
             if tracked.entry.kind is Kind.DIRECTORY:
                 empty[path + "/"] = tracked.is_laid_out
             else:
-                begin = path.rfind("/") + 1
-                others.setdefault(path[:begin], {})[path[begin:]] = tracked
+                prefix, name = parted(path)
+                others.setdefault(prefix, {})[name] = tracked
         for folder in paths.folders():
             kept = ((path, now(path, tracked)) for path, tracked in folder.items())
             items = {path: tracked for path, tracked in kept if tracked is not None}

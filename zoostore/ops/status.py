@@ -91,9 +91,6 @@ class Clean(Mapping[str, Tracked]):
         return self._tracked[path] if path in self._unchanged else self._looked_at[path]
 
 
-NOTHING_THERE = Comparison({}, {}, {}, {}, (), {})
-
-
 def status(store: ObjectStore, working: WorkingDirectory) -> Status:
     """What differs. Stamps learned on the way are kept for the next time.
 

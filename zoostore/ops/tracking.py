@@ -76,20 +76,13 @@ class TrackingFile:
 
     def write_changes(self, snapshot: str, paths: Paths, changes: Mapping[str, Tracked]) -> None:
         """The same of paths that were recorded, some of which are laid out otherwise by now."""
-        staging = Staging(self._path.parent)
-        try:
-            with Spool(staging.new_path) as spool:
-                self._write(staging, snapshot, Records.merged(paths, changes.get, spool=spool))
-        finally:
-            staging.close()
+        with Staging(self._path.parent) as staging, Spool(staging.new_path) as spool:
+            self._write(staging, snapshot, Records.merged(paths, changes.get, spool=spool))
 
     def write_records(self, snapshot: str, records: Records) -> None:
         """The same, of what is encoded already."""
-        staging = Staging(self._path.parent)
-        try:
+        with Staging(self._path.parent) as staging:
             self._write(staging, snapshot, records)
-        finally:
-            staging.close()
 
     def _write(self, staging: Staging, snapshot: str, records: Records) -> None:
         with staging.new_file() as (file, staged):

@@ -172,7 +172,7 @@ class Batch:
         self._relied.append(oid)
         return True
 
-    def rely_on(self, oids: Iterable[Oid]) -> None:
+    def rely_on(self, oids: Iterable[bytes]) -> None:
         """Have `commit` see to it that these objects, which were found here, still are."""
         for some in batched(oids, _RELIED_TOGETHER):
             self._relied.append(b"".join(some))
@@ -251,7 +251,7 @@ class Batch:
         unknown = sizes.keys() - self._packed - self._staged.keys() - self._arrivals.loose.keys()
         # Small objects are in packs: to look for a file of each would take as long as to store it.
         here = self._store.those_here(unknown, unindexed=False)
-        self._relied.append(b"".join(here))
+        self.rely_on(here)
         new = unknown - here.keys()
         self._packed |= new
         self.new_objects += len(new)
@@ -389,8 +389,7 @@ class Batch:
         # A name will lead to them, and until then they are relied on.
         self.rely_on(self._arrivals.loose)
         for _, rows in self._arrivals.packs:
-            for some in batched(rows.raw(), _RELIED_TOGETHER):
-                self._relied.append(b"".join(oid for oid, *_ in some))
+            self.rely_on(oid for oid, *_ in rows.raw())
         self._arrivals = _Arrivals({}, [], set())
 
     def commit(self, change: RefChange) -> None:
