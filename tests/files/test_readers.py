@@ -60,7 +60,7 @@ def test_one_reader_works_when_it_is_asked() -> None:
     seen: list[int] = []
 
     with Readers(1) as readers:
-        ahead = readers.ahead((n, lambda n=n: seen.append(n)) for n in range(3))  # type: ignore[misc]
+        ahead = readers.ahead((n, lambda n=n: seen.append(n)) for n in range(3))
         next(ahead)
         assert seen == []
         next(ahead)[1]()

@@ -73,7 +73,8 @@ def _file(root: Path, content: bytes) -> CachedFile:
     if not place.exists():
         root.mkdir(exist_ok=True)
         place.write_bytes(content)
-    return CachedFile(place, Stamp.of(os.lstat(place)), (Digest.parse("sha256", digest),))
+    stamp = Stamp.of(os.lstat(place))
+    return CachedFile(str(place), stamp, (Digest.parse("sha256", digest),))
 
 
 class CacheOf(Protocol):

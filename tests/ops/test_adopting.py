@@ -9,20 +9,23 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from zoostore import Store
+from zoostore.caches.detect import read_cache
 from zoostore.errors import UnknownRevision, UsageError
 from zoostore.objects.walking import flatten
+from zoostore.ops import taking_cached
 from zoostore.ops.adopt import Adopted, adopt
 from zoostore.progress import Silent
+from zoostore.store.adopting import Read, read_file
 from zoostore.store.objectstore import ObjectStore
 from zoostore.stubs import parse_stub
 
 if TYPE_CHECKING:
-    from tests.conftest import InStore, LayOut
+    from tests.conftest import Content, InStore, LayOut
     from tests.ops.conftest import CacheOf, ModelOf
     from zoostore.caches.base import Cache
 
@@ -33,7 +36,9 @@ CONFIG = b"{}"  # small: it goes into a pack
 FILES = {"config.json": CONFIG, "sub/model.safetensors": WEIGHTS}
 NOW = 1_700_000_000
 
-Adopt = Callable[["Cache"], Adopted]
+
+class Adopt(Protocol):
+    def __call__(self, cache: Cache, *, progress: Silent = ...) -> Adopted: ...
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +174,7 @@ def test_on_another_file_system_files_are_copied(
     found = dict(model.files)
     for path, file in found.items():
         place = Path(shutil.copy2(file.place, elsewhere))
-        found[path] = file._replace(place=place, stamp=type(file.stamp).of(place.stat()))
+        found[path] = file._replace(at=str(place), stamp=type(file.stamp).of(place.stat()))
 
     done = take(cache_of(model._replace(files=found)))
 
@@ -460,10 +465,10 @@ def test_what_was_taken_before_it_was_cut_off_is_reused(
 _ADOPT_AND_DIE = """
 import os, sys
 from pathlib import Path
-import zoostore.ops.adopt
 from zoostore import Store
+from zoostore.ops import taking_cached
 
-adopt_file, count = zoostore.ops.adopt.adopt_file, 0
+adopt_file, count = taking_cached.adopt_file, 0
 
 def die_at_the_third(*arguments):
     global count
@@ -472,8 +477,8 @@ def die_at_the_third(*arguments):
         os._exit(9)
     return adopt_file(*arguments)
 
-zoostore.ops.adopt.adopt_file = die_at_the_third
-zoostore.ops.adopt.PUBLISH_BYTES = 300
+taking_cached.adopt_file = die_at_the_third
+taking_cached.PUBLISH_BYTES = 300
 store, folder = sys.argv[1:]
 Store(store).adopt(folder, stub="zoo:mine")
 """
@@ -496,6 +501,58 @@ def test_a_process_that_is_killed_loses_what_it_had_not_yet_published(
     assert (done.reused_files, done.linked["hardlink"]) == (2, 2)
     assert store.verify().is_clean
     assert list((store.path / "tmp").iterdir()) == []
+
+
+def test_small_files_that_changed_since_they_were_found_are_named(
+    take: Adopt, objects: ObjectStore, lay: LayOut
+) -> None:
+    folder = lay("mine", {str(number): bytes([number]) for number in range(5)})
+    cache = read_cache(folder, stub="zoo:mine")
+    (folder / "1").write_bytes(b"longer")
+    (folder / "3").unlink()
+
+    done = take(cache)
+
+    assert done.damaged.keys() == {str(folder / "1"), str(folder / "3")}
+    assert held(objects, done) == {"0": b"\0", "2": b"\2", "4": b"\4"}
+    assert (done.files, done.size, done.linked["copy"]) == (3, 3, 3)
+
+
+def test_a_file_that_others_are_links_to_is_read_once(
+    take: Adopt, objects: ObjectStore, lay: LayOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever comes first; and the progress comes to its end."""
+    read: list[Path] = []
+
+    def note(path: Path, *arguments: Any, **more: Any) -> Read:
+        read.append(path)
+        return read_file(path, *arguments, **more)
+
+    monkeypatch.setattr(taking_cached, "read_file", note)
+    files: dict[str, Content] = {"b.bin": WEIGHTS, "a": "b.bin", "c": "b.bin", "s": b"s", "t": "s"}
+    folder = lay("mine", files)
+    steps = Steps()
+
+    done = take(read_cache(folder, stub="zoo:mine"), progress=steps)
+
+    assert read == [folder / "b.bin", folder / "s"]
+    assert (done.files, done.size, done.reused_files) == (2, len(WEIGHTS) + 1, 0)
+    assert held(objects, done) == dict.fromkeys(("a", "b.bin", "c"), WEIGHTS) | dict.fromkeys(
+        "st", b"s"
+    )
+    assert steps.done == steps.total
+
+
+class Steps(Silent):
+    """Progress that is added up."""
+
+    done = total = 0
+
+    def begin(self, what: str, total: int) -> None:
+        self.total += total
+
+    def advance(self, count: int) -> None:
+        self.done += count
 
 
 def test_neither_the_store_nor_what_holds_it_is_adopted(store: Store, lay: LayOut) -> None:

@@ -215,7 +215,7 @@ def test_a_file_on_another_file_system_is_left_as_it_is(
     model = copied.models[0]
     place = Path(shutil.copy2(places(copied)["a"], elsewhere))
     stamp = model.files["a"].stamp.of(place.stat())
-    file = model.files["a"]._replace(place=place, stamp=stamp)
+    file = model.files["a"]._replace(at=str(place), stamp=stamp)
 
     done = relink(cache_of(model._replace(files={"a": file})))
 
@@ -241,7 +241,9 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 _RELINK_AND_DIE = """
 import os, sys
 from pathlib import Path
+from zoostore.caches.base import CachedFile
 from zoostore.files.stamp import Stamp
+from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.relink import relink
 from zoostore.progress import Silent
 from zoostore.store.layout import Layout
@@ -256,9 +258,10 @@ def refuse(*_):
 zoostore.ops.relink.reflink = refuse
 when, store, *places = sys.argv[1:]
 objects = ObjectStore(Names(Layout(Path(store))), large_object=16)
-taken = {
-    Path(place): (hash_bytes(Path(place).read_bytes()), Stamp.of(os.lstat(place)))
-    for place in places
+files = {place: CachedFile(place, Stamp.of(os.lstat(place))) for place in places}
+listing = {
+    place: Entry(Kind.FILE, file.size, hash_bytes(file.place.read_bytes()))
+    for place, file in files.items()
 }
 rename, count = os.replace, 0
 
@@ -271,7 +274,7 @@ def replace(source, target):
     os._exit(9)
 
 os.replace = replace
-relink(objects, taken, Silent())
+relink(objects, [(files, listing)], Silent())
 """
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from zoostore import Store
+from zoostore import Store, streamed
 from zoostore.digest import hash_bytes
 from zoostore.errors import FileChanged, LocalChanges, UnsafeName
-from zoostore.files import spool
+from zoostore.files import readers, spool
 from zoostore.files.reading import read_together
-from zoostore.objects import walking
-from zoostore.ops import laying, looking, taking, tracking
+from zoostore.ops import laying, looking, taking, taking_cached, tracking
+from zoostore.ops.adopt import Adopted
 from zoostore.ops.recording import Recorded
 from zoostore.store import batch
 from zoostore.store.index import Writer
@@ -43,6 +43,8 @@ PARTS = {
     (taking, "_SMALL_WAITING"): 20,
     (taking, "_LARGE_WAITING"): 3,
     (taking, "_GROUP_FILES"): 8,
+    (taking_cached, "_TOGETHER_FILES"): 3,
+    (readers, "_BETWEEN"): 4,
     (laying, "_GROUP_FILES"): 8,
     (laying, "_COPIES_WAITING"): 3,
     (looking, "_FOLDERS_TOGETHER"): 4,
@@ -51,7 +53,7 @@ PARTS = {
     (batch, "_INDEXED_TOGETHER"): 7,
     (batch, "_RELIED_TOGETHER"): 7,
     (spool, "_IN_MEMORY"): 500,
-    (walking, "_FEW"): 10,
+    (streamed, "FEW"): 10,
     (tracking, "_WORTH_MAPPING"): 1,
 }
 """How much is held at most, and how much is in work at a time."""
@@ -291,3 +293,34 @@ def test_a_pack_that_was_indexed_in_part_is_indexed_again(
     added = again.add(source, STUB)
     assert added.files == len([content for content in FILES.values() if content is not None])
     assert again.verify().is_clean
+
+
+@pytest.fixture
+def adopted_at_once(new_store: Callable[[str], Store], source: Path) -> tuple[Adopted, Store]:
+    store = new_store("adopted at once")
+    return store.adopt(source, stub=STUB), store
+
+
+def test_what_is_adopted_is_the_same(
+    adopted_at_once: tuple[Adopted, Store], bit_by_bit: Store, source: Path
+) -> None:
+    at_once, other = adopted_at_once
+
+    done = bit_by_bit.adopt(source, stub=STUB)
+
+    assert bit_by_bit.files(STUB) == other.files(STUB)
+    assert bit_by_bit.snapshot(STUB).snapshot.tree == other.snapshot(STUB).snapshot.tree
+    assert (done.files, done.size) == (at_once.files, at_once.size)
+    assert bit_by_bit.verify().is_clean
+    assert not bit_by_bit.adopt(source, stub=STUB).models[0].is_new
+
+
+def test_what_is_adopted_becomes_links(bit_by_bit: Store, source: Path, look: Look) -> None:
+    before = look(source)
+
+    done = bit_by_bit.adopt(source, stub=STUB, relink=True)
+
+    assert look(source) == before
+    big = [path for path in source.rglob("big*") if not path.is_symlink()]
+    objects = {os.lstat(path).st_ino for path in (bit_by_bit.path / "objects").rglob("*")}
+    assert done.linked["copy"] or objects.issuperset(os.lstat(path).st_ino for path in big)

@@ -16,16 +16,23 @@ class CachedFile(NamedTuple):
     """A file of a model, as it was found.
 
     Attributes:
-        place: where its bytes are: a regular file within the cache, links followed.
+        at: where its bytes are: a regular file within the cache, links followed.
         stamp: of that file.
         digests: what its content must have, by its name or by a listing.
         is_executable: whether the model has it as a program.
+        may_recur: whether other paths or models may have the same bytes: there are links to them.
     """
 
-    place: Path
+    at: str
     stamp: Stamp
     digests: tuple[Digest, ...] = ()
     is_executable: bool = False
+    may_recur: bool = True
+
+    @property
+    def place(self) -> Path:
+        """The same as `at`."""
+        return Path(self.at)
 
     @property
     def size(self) -> int:
@@ -39,7 +46,8 @@ class CachedModel(NamedTuple):
     Attributes:
         stub: what the model is called, in full.
         revision: the state's own name, which never means another; empty if it has none.
-        files: by path within the model; each path can stand in a snapshot beside the others.
+        files: by path within the model, those of one folder one after the other; each path can
+            stand in a snapshot beside the others. Of very many, they are found anew for each pass.
         left_out: how many files of the state the cache does not have; None if that is not known.
         is_current: whether the cache takes the model's name to mean this state.
         names: what else the cache calls this state: branches and tags.

@@ -37,7 +37,7 @@ class HubBlobs:
         """The file that was found in a snapshot's folder. Raises `CannotAdd` if it is none."""
         etag = self._etag(snapshot, found)
         place, stamp = self._plain_blob(etag) or locate(snapshot, found, self._within)
-        return CachedFile(place, stamp, _digests_of(etag))
+        return CachedFile(str(place), stamp, _digests_of(etag))
 
     def _etag(self, snapshot: Path, found: Found) -> str:
         """The name of the blob that a link means; empty if it means something else.

@@ -98,7 +98,8 @@ def _read_model(root: Path, path: Path, stub: str, problems: dict[str, str]) -> 
     data = read_small(path, (root,), _MAX_MANIFEST_BYTES)
     layers = list(_layers(_decoded(data)))
     digest = digest_bytes(SHA256, data)
-    files = {"manifest.json": CachedFile(*find_file(path, (root,)), (digest,))}
+    place, stamp = find_file(path, (root,))
+    files = {"manifest.json": CachedFile(str(place), stamp, (digest,))}
     for layer in layers:
         try:
             files[layer.name] = _blob(root, layer)
@@ -122,7 +123,7 @@ def _blob(root: Path, layer: _Layer) -> CachedFile:
     place, stamp = find_file(older if os.path.lexists(older) else root / "blobs" / name, (root,))
     if stamp.size != layer.size:
         raise CannotAdd(f"It has {stamp.size} bytes, and {layer.size} in its manifest.")
-    return CachedFile(place, stamp, (layer.digest,))
+    return CachedFile(str(place), stamp, (layer.digest,))
 
 
 def _blob_name(layer: _Layer) -> str:

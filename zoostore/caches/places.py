@@ -10,13 +10,13 @@ from pathlib import Path
 
 from zoostore.errors import CannotAdd, SpecialFile, UnreadableFile, UnsafeName
 from zoostore.files.reading import open_regular
-from zoostore.files.scan import Found, scan
+from zoostore.files.scan import Found, FoundFolder, scan_folders
 from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Kind
 
 
-def files_below(folder: Path, problems: dict[str, str]) -> Iterator[Found]:
-    """Whatever is below a folder and is no folder.
+def folders_below(folder: Path, problems: dict[str, str]) -> Iterator[FoundFolder]:
+    """A folder and those below it, with whatever is in them and is no folder.
 
     Args:
         problems: gets the folders that cannot be listed, by path.
@@ -25,7 +25,15 @@ def files_below(folder: Path, problems: dict[str, str]) -> Iterator[Found]:
     def tell(error: UnreadableFile) -> None:
         problems[str(error.facts["path"])] = error.message
 
-    return (found for found in scan(folder, tell) if found.kind is not Kind.DIRECTORY)
+    return scan_folders(folder, tell)
+
+
+def files_below(folder: Path, problems: dict[str, str]) -> Iterator[Found]:
+    """Whatever is below a folder and is no folder.
+
+    Args: as `folders_below`.
+    """
+    return (found for below in folders_below(folder, problems) for found in below.found)
 
 
 def find_file(path: Path, within: Sequence[Path]) -> tuple[Path, Stamp]:

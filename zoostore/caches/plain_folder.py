@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
-from zoostore.caches.gathering import Gathered
-from zoostore.caches.places import files_below, locate
+from zoostore.caches.places import find_file, folders_below
 from zoostore.errors import CannotAdd, InvalidStub, UnsafePath
-from zoostore.files.scan import Found
+from zoostore.files.scan import Found, FoundFolder
+from zoostore.objects.paths import check_name, check_names, check_path, folded
+from zoostore.objects.tree import Kind
+from zoostore.streamed import Reread
 from zoostore.stubs import parse_stub
 
 WEIGHTS = (".gguf", ".safetensors")
@@ -74,20 +76,7 @@ def read_model(
         root: the folder, with no link among its parts.
         problems: gets what is passed over, by path.
     """
-    gathered = Gathered()
-    for found in files_below(root, problems):
-        path = root / found.path
-        why = _why_passed_over(found)
-        if why is None:
-            try:
-                place, stamp = locate(root, found, (root,))
-                is_program = os.stat(place).st_mode & stat.S_IXUSR != 0
-                gathered.add(found.path, CachedFile(place, stamp, (), is_program))
-            except (CannotAdd, UnsafePath) as error:
-                why = error.message
-        if why:
-            problems[str(path)] = why
-    return CachedModel(stub, "", gathered.files, left_out)
+    return CachedModel(stub, "", _FilesBelow(root, problems), left_out)
 
 
 def name_after(folder: Path) -> str:
@@ -99,14 +88,84 @@ def name_after(folder: Path) -> str:
     return f"zoo:{plain or 'folder'}"
 
 
-def _why_passed_over(found: Found) -> str | None:
-    """Why a file is not part of a model; empty if that needs no word, None if it is."""
-    name = found.path.lower()
-    if any(part.startswith(".") for part in name.split("/")):
-        return ""
-    if name.endswith(_IN_PROGRESS):
-        return "It is a download that did not end."
-    return "" if name.endswith(_LOCK) else None
+class _FilesBelow(Reread[CachedFile]):
+    """The files below a folder that are part of a model.
+
+    Args: as `read_model`.
+    """
+
+    def __init__(self, root: Path, problems: dict[str, str]) -> None:
+        super().__init__()
+        self._root = root
+        self._above = os.path.join(root, "")
+        self._problems = problems
+
+    def read(self) -> Iterator[tuple[str, CachedFile]]:
+        passed_over: set[str] = set()
+        for folder in folders_below(self._root, self._problems):
+            prefix = folder.prefix
+            if prefix in passed_over:
+                passed_over.update(f"{prefix}{name}/" for name in folder.folders)
+                continue
+            files, folders = self._part_of_model(folder)
+            passed_over.update(f"{prefix}{name}/" for name in folder.folders if name not in folders)
+            for found in files:
+                try:
+                    yield found.path, self._file(found)
+                except (CannotAdd, UnsafePath) as error:
+                    self._note(found.path, error.message)
+
+    def _part_of_model(self, folder: FoundFolder) -> tuple[list[Found], set[str]]:
+        """What of a folder a model can have: the files, and the names of the folders."""
+        begin = len(folder.prefix)
+        files = [found for found in folder.found if self._is_wanted(found, found.path[begin:])]
+        folders = [name for name in folder.folders if not name.startswith(".")]
+        names = self._possible(folder.prefix, [*(found.path[begin:] for found in files), *folders])
+        return [found for found in files if found.path[begin:] in names], names.intersection(
+            folders
+        )
+
+    def _is_wanted(self, found: Found, name: str) -> bool:
+        name = name.lower()
+        if name.endswith(_IN_PROGRESS) and not name.startswith("."):
+            self._note(found.path, "It is a download that did not end.")
+            return False
+        return not name.startswith(".") and not name.endswith(_LOCK)
+
+    def _possible(self, prefix: str, names: list[str]) -> set[str]:
+        """Of the names in a folder, those that can stand in a snapshot together."""
+        try:
+            check_names(names)
+        except UnsafePath:
+            return set(self._one_by_one(prefix, names))
+        return set(names)
+
+    def _one_by_one(self, prefix: str, names: Iterable[str]) -> Iterator[str]:
+        seen: dict[str, str] = {}
+        for name in names:
+            try:
+                check_name(name)
+            except UnsafePath as error:
+                self._note(prefix + name, error.message)
+                continue
+            twin = seen.setdefault(folded(name), name)
+            if twin == name:
+                yield name
+            else:
+                why = f"The name {name!r} is the same as {twin!r}, which stands beside it, "
+                self._note(prefix + name, f"{why}where case or Unicode form does not count.")
+
+    def _file(self, found: Found) -> CachedFile:
+        check_path(found.path)
+        if found.is_file:
+            at, is_program = self._above + found.path, found.kind is Kind.EXECUTABLE
+            return CachedFile(at, found.stamp, is_executable=is_program, may_recur=False)
+        place, stamp = find_file(self._root / found.path, (self._root,))
+        is_program = os.stat(place).st_mode & stat.S_IXUSR != 0
+        return CachedFile(str(place), stamp, is_executable=is_program)
+
+    def _note(self, path: str, why: str) -> None:
+        self._problems[str(self._root / path)] = why
 
 
 def _models_of_publishers(root: Path) -> Iterator[Path]:

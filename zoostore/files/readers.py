@@ -7,20 +7,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, cast
 
 from zoostore.files.mounts import spins
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
 _MOST_THREADS = 8
 _WORTH_SHARING = 16 << 20
 _AHEAD = 4
 """So many pieces of work wait for each thread, so that none has to."""
 
+_BETWEEN = 4096
+"""So many others, for which there is nothing to do, wait with them at most."""
+
 K = TypeVar("K")
-T = TypeVar("T")
+W = TypeVar("W", bound=Callable[[], object] | None)
+"""Work, whose result has the same type as what it gives when it is called."""
 
 
 class Threads(NamedTuple):
@@ -76,26 +80,29 @@ class Readers:
         if self._is_over.is_set():
             raise _Unwanted
 
-    def ahead(
-        self, work: Iterable[tuple[K, Callable[[], T]]]
-    ) -> Iterator[tuple[K, Callable[[], T]]]:
+    def ahead(self, work: Iterable[tuple[K, W]]) -> Iterator[tuple[K, W]]:
         """The same pieces of work in the same order, of which some are done already.
 
         A piece that fails raises when it is called, in the thread that calls it.
+
+        Args:
+            work: what to call, with a key; None where there is nothing to do.
         """
         if self._count == 1:
             yield from work
             return
-        pool = self._threads()
-        waiting: deque[tuple[K, Future[T]]] = deque()
+        waiting: deque[tuple[K, W]] = deque()
+        pieces = 0
         for key, piece in work:
-            waiting.append((key, pool.submit(piece)))
-            if len(waiting) >= _AHEAD * self._count:
-                key, first = waiting.popleft()
-                yield key, first.result
-        while waiting:
-            key, first = waiting.popleft()
-            yield key, first.result
+            waiting.append((key, self._begun(piece)))
+            pieces += piece is not None
+            while pieces >= _AHEAD * self._count or len(waiting) > _BETWEEN:
+                pieces -= waiting[0][1] is not None
+                yield waiting.popleft()
+        yield from waiting
+
+    def _begun(self, piece: W) -> W:
+        return piece if piece is None else cast(W, self._threads().submit(piece).result)
 
     def _threads(self) -> ThreadPoolExecutor:
         # Imported here: most often there is nothing to read.

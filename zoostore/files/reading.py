@@ -28,25 +28,29 @@ def read_together(root: str, files: Iterable[Wanted]) -> list[tuple[Oid, bytes]]
         FileChanged: a file is not what was found any more, or it changed while it was read.
         UnreadableFile: it cannot be opened.
     """
-    contents = []
-    for path, size, expect in files:
-        whole = f"{root}/{path}"
-        try:
-            descriptor = os.open(whole, _FLAGS)
-        except OSError as error:
-            raise _unopened(Path(whole), error) from error
-        try:
-            # The stamp says that it is the file that was found, and so a regular one.
-            data = os.read(descriptor, size + 1)
-            status = os.fstat(descriptor)
-        except IsADirectoryError as error:
-            raise changed(Path(whole)) from error
-        finally:
-            os.close(descriptor)
-        if len(data) != size or packed_stamp(status) != expect:
-            raise changed(Path(whole))
-        contents.append((hash_bytes(data), data))
-    return contents
+    return [read_small(f"{root}/{path}", size, expect) for path, size, expect in files]
+
+
+def read_small(path: str, size: int, expect: bytes) -> tuple[Oid, bytes]:
+    """The oid and the content of a small file, as it was when it had its stamp.
+
+    Raises: what `read_together` raises.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        raise _unopened(Path(path), error) from error
+    try:
+        # The stamp says that it is the file that was found, and so a regular one.
+        data = os.read(descriptor, size + 1)
+        status = os.fstat(descriptor)
+    except IsADirectoryError as error:
+        raise changed(Path(path)) from error
+    finally:
+        os.close(descriptor)
+    if len(data) != size or packed_stamp(status) != expect:
+        raise changed(Path(path))
+    return hash_bytes(data), data
 
 
 def hash_file(path: Path, expect: Stamp, go_on: Callable[[int], None]) -> Oid:

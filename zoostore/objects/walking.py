@@ -1,6 +1,5 @@
 """Walking: what is below a tree, each of its trees read when it is come to."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,16 +8,13 @@ from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
 from zoostore.objects.paths import MAX_DEPTH, check_link, check_path, parted
 from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
-from zoostore.streamed import Streamed
+from zoostore.streamed import Reread
 
 MAX_ENTRIES = 10_000_000
 """A bound on what a small, deeply shared tree can be made to unfold into."""
 
 MAX_PATHS_BYTES = 1 << 30
 """The same for the paths of a tree that somebody else made: all of them, in UTF-8."""
-
-_FEW = 20_000
-"""Paths that are held, so that they need not be read again."""
 
 ReadTree = Callable[[Oid], Mapping[str, Entry]]
 
@@ -129,7 +125,7 @@ def totals(listing: Listing) -> tuple[int, int]:
     return files, size
 
 
-class TreeListing(Streamed[Entry]):
+class TreeListing(Reread[Entry]):
     """The listing of a tree. If it is of very many paths, it is read anew whenever it is asked.
 
     Args:
@@ -139,18 +135,11 @@ class TreeListing(Streamed[Entry]):
     """
 
     def __init__(self, read_tree: ReadTree, root: Oid) -> None:
+        super().__init__()
         self._read_tree = read_tree
         self._root = root
-        self._held: dict[str, Entry] | None = None
-        self._count: int | None = None
         self._totals = (0, 0)
         self._open: list[tuple[str, Mapping[str, Entry]]] = []
-
-    def __len__(self) -> int:
-        if self._count is None:
-            deque(self.streamed(), maxlen=0)
-            assert self._count is not None
-        return self._count
 
     def __getitem__(self, path: str) -> Entry:
         if self._held is not None:
@@ -165,11 +154,6 @@ class TreeListing(Streamed[Entry]):
         """How many files and links there are, and their size in bytes."""
         len(self)  # so that all was read once
         return self._totals
-
-    def streamed(self) -> Iterator[tuple[str, Entry]]:
-        if self._held is not None:
-            return iter(self._held.items())
-        return self._read_once() if self._count is None else self._read()
 
     def trees(self) -> Iterator[tuple[Oid, bytes]]:
         """Every tree that it is read from, with its oid; the last one is the root."""
@@ -201,29 +185,17 @@ class TreeListing(Streamed[Entry]):
         entries.sort(key=lambda item: item[0] + "/" * (item[1].kind is Kind.DIRECTORY))
         return iter(entries)
 
-    def _read(self) -> Iterator[tuple[str, Entry]]:
+    def read(self) -> Iterator[tuple[str, Entry]]:
+        files = size = 0
         for prefix, tree in walk_folders(self._read_tree, self._root):
             for name, entry in tree.items():
-                if entry.kind is not Kind.DIRECTORY or entry.oid == EMPTY_TREE:
-                    yield prefix + name, entry
-
-    def _read_once(self) -> Iterator[tuple[str, Entry]]:
-        """Read all of it, count it, and hold it if it is not too much."""
-        held: dict[str, Entry] = {}
-        count = files = size = 0
-        for path, entry in self._read():
-            count += 1
-            if entry.kind is not Kind.DIRECTORY:
-                files += 1
-                size += entry.size
-            if count <= _FEW:
-                held[path] = entry
-            elif held:
-                held.clear()
-            yield path, entry
-        self._count, self._totals = count, (files, size)
-        if count <= _FEW:
-            self._held = held
+                if entry.kind is not Kind.DIRECTORY:
+                    files += 1
+                    size += entry.size
+                elif entry.oid != EMPTY_TREE:
+                    continue
+                yield prefix + name, entry
+        self._totals = (files, size)
 
     def _folder(self, prefix: str) -> Mapping[str, Entry]:
         """What is in a folder. It is open until one is asked for that is not in it."""

@@ -1,37 +1,35 @@
 """adopt: another tool's cache becomes models here, by links where the file system makes them."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
+from zoostore.caches.base import FOLDER, Cache, CachedModel
 from zoostore.digest import Oid
-from zoostore.errors import CannotAdd, DamagedContent, WrongContent
-from zoostore.files.links import COPY, HARDLINK, REFLINK
-from zoostore.files.readers import Readers, threads_for
+from zoostore.errors import DamagedContent
+from zoostore.files.spool import Spool
 from zoostore.objects.listing import Listing
+from zoostore.objects.paths import parted
 from zoostore.objects.snapshot import Snapshot
-from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.tree import Entry
 from zoostore.objects.walking import flatten, totals
 from zoostore.ops.history import LEFT_OUT, Found, ever_named, is_in_part
 from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import commit_state, ref_change
-from zoostore.ops.recording import Note, put_trees, record
+from zoostore.ops.recorded_entries import Entries
+from zoostore.ops.recording import Note, put_folders, put_trees, record
+from zoostore.ops.records import NO_STAMP, Paths, Records, laid_out, row_of
+from zoostore.ops.taking_cached import Files, TakingCached
 from zoostore.progress import Progress
-from zoostore.store.adopting import Read, adopt_file, read_file
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefRecord
 
 if TYPE_CHECKING:
-    from zoostore.files.stamp import Stamp
     from zoostore.ops.relink import Relinked
     from zoostore.sources.base import Upstream
-
-PUBLISH_BYTES = 1 << 30
-"""What was taken in is published after so many bytes: a process that is killed loses no more."""
 
 
 class AdoptedModel(NamedTuple):
@@ -102,167 +100,76 @@ def adopt(
         replace_by_links: make files of the cache links to the store's objects, to save space.
     """
     with contextlib.ExitStack() as stack:
-        work = _Work(store, cache, progress, stack)
-        progress.begin("adopting", sum(file.size for file in work.places().values()))
-        stack.callback(progress.end)
-        models = tuple(work.adopt_model(model, now) for model in cache.models)
-    taken = {place: (entry.oid, work.stamps[place]) for place, entry in work.taken.items()}
-    relinked = _relink(store, taken, progress) if replace_by_links else None
-    size = sum(entry.size for entry in work.taken.values())
+        taking = TakingCached(store, cache, progress, stack)
+        work = _Work(store, cache, taking)
+        adopted = [
+            (model, done)
+            for model, files in taking.models()
+            if (done := work.adopt_model(model, files, now)) is not None
+        ]
+    relinked = _relink(store, adopted, progress) if replace_by_links else None
     return Adopted(
         cache.kind,
         cache.root,
-        tuple(model for model in models if model is not None),
-        len(work.taken),
-        size,
-        dict(work.linked),
-        work.reused_files,
-        work.reused_bytes,
-        size - work.written_bytes,
+        tuple(done for _, done in adopted),
+        taking.files,
+        taking.size,
+        dict(taking.linked),
+        taking.reused_files,
+        taking.reused_bytes,
+        taking.size - taking.written_bytes,
         relinked.files if relinked else 0,
         relinked.bytes if relinked else 0,
-        dict(work.damaged),
+        dict(taking.damaged),
         {**cache.problems, **(relinked.passed_over if relinked else {})},
     )
 
 
 def _relink(
-    store: ObjectStore, taken: Mapping[Path, tuple[Oid, "Stamp"]], progress: Progress
+    store: ObjectStore, adopted: Iterable[tuple[CachedModel, AdoptedModel]], progress: Progress
 ) -> "Relinked":
     from zoostore.ops.relink import relink  # imported here: few ask for it
 
-    return relink(store, taken, progress)
+    files = [
+        (model.files, flatten(store.tree, store.snapshot(done.snapshot).tree))
+        for model, done in adopted
+    ]
+    return relink(store, files, progress)
 
 
 class _Work:
-    """Adopting the models of one cache, each file of it once.
+    """Adopting the models of one cache."""
 
-    Args:
-        stack: ends what goes on meanwhile.
-    """
-
-    def __init__(
-        self, store: ObjectStore, cache: Cache, progress: Progress, stack: contextlib.ExitStack
-    ) -> None:
+    def __init__(self, store: ObjectStore, cache: Cache, taking: TakingCached) -> None:
         self._store = store
         self._since = store.sweep_mark()
         self._cache = cache
-        self._progress = progress
-        self.taken: dict[Path, Entry] = {}
-        self.stamps = {place: file.stamp for place, file in self.places().items()}
-        self.damaged: dict[str, str] = {}
-        self.linked = dict.fromkeys((REFLINK, HARDLINK, COPY), 0)
-        self.reused_files = self.reused_bytes = self.written_bytes = 0
-        self._unpublished = 0
-        self._staging = store.staging()
-        stack.callback(self._staging.close)
-        self._threads = threads_for(cache.root, store.threads)
-        self._readers = stack.enter_context(Readers(self._threads.files))
-        self._ahead = self._readers.ahead(self._reading())
+        self._taking = taking
 
-    def _reading(self) -> Iterator[tuple[Path, Callable[[], Read | None]]]:
-        """The reading of large files, in the order in which they are taken in."""
-        large = [file for file in self.places().values() if self._is_large(file)]
-        share = self._threads.share(sum(file.size for file in large))
-        if large:
-            self._staging.new_path()  # its folder is made before there are threads
-        for file in large:
-            is_shared = self._threads.files == 1 or file.size >= share
-            hashing = self._threads.hashing if is_shared else 1
-            is_here = self._here_as(file) is not None
-            yield file.place, _nothing if is_here else partial(self._read, file, hashing)
-
-    def _is_large(self, file: CachedFile) -> bool:
-        return file.size >= self._store.large_object
-
-    def _read_ahead(self, file: CachedFile) -> Callable[[], Read | None]:
-        place, read = next(self._ahead)
-        assert place == file.place  # they are taken in in the order in which they are read
-        return read
-
-    def _read(self, file: CachedFile, threads: int = 0) -> Read:
-        return read_file(
-            file.place,
-            file.stamp,
-            file.digests,
-            self._staging if self._is_large(file) else None,
-            threads=threads,
-            go_on=self._readers.go_on,
-        )
-
-    def places(self) -> dict[Path, CachedFile]:
-        """The files of the cache that its models need."""
-        return {file.place: file for model in self._cache.models for file in model.files.values()}
-
-    def adopt_model(self, model: CachedModel, now: int) -> AdoptedModel | None:
+    def adopt_model(self, model: CachedModel, files: Files, now: int) -> AdoptedModel | None:
         """Take in a state of a model; None if nothing of it can be used."""
-        with Batch(self._store, self._since) as batch, kept_on_errors(batch):
-            listing = {
-                path: entry
-                for path, file in model.files.items()
-                if (entry := self._take(batch, file)) is not None
-            }
-            lost = len(model.files) - len(listing)
+        with (
+            Batch(self._store, self._since) as batch,
+            Spool(batch.staging.new_path) as spool,
+            kept_on_errors(batch),
+        ):
+            paths = _recorded(self._taking.entries(batch, files), spool)
+            lost = len(model.files) - len(paths)
             left_out = None if model.left_out is None else model.left_out + lost
-            if not listing:
+            if not len(paths):
                 return None
-            known = _known(self._store, model, listing, is_whole=left_out == 0)
+            known = _known(self._store, model, Entries(paths), is_whole=left_out == 0)
             if known is not None:
                 batch.publish()
                 return _adopted(known, model, is_new=False)
-            found = self._record(batch, model, listing, left_out, now)
+            found = self._record(batch, model, paths, left_out, now)
         return _adopted(found, model, is_new=True)
 
-    def _take(self, batch: Batch, file: CachedFile) -> Entry | None:
-        kind = Kind.EXECUTABLE if file.is_executable else Kind.FILE
-        if file.place not in self.taken and str(file.place) not in self.damaged:
-            self._take_in(batch, file)
-        entry = self.taken.get(file.place)
-        return entry._replace(kind=kind) if entry else None
-
-    def _take_in(self, batch: Batch, file: CachedFile) -> None:
-        ahead = self._read_ahead(file) if self._is_large(file) else _nothing
-        here = self._here_as(file)
-        if here is not None:
-            self._progress.advance(file.size)
-            self._reuse(file, here)
-            return
-        try:
-            read = ahead() or self._read(file)
-            origin, advance = f"{self._cache.kind} cache", self._progress.advance
-            adopted = adopt_file(batch, file.place, file.stamp, read, origin, advance)
-        except (WrongContent, CannotAdd) as error:
-            self.damaged[str(file.place)] = error.message
-            return
-        if not adopted.is_new:
-            self._reuse(file, adopted.oid)
-            return
-        how = adopted.how if adopted.how in self.linked else COPY
-        self.linked[how] += 1
-        self.written_bytes += adopted.size if how == COPY else 0
-        self.taken[file.place] = Entry(Kind.FILE, adopted.size, adopted.oid)
-        self._unpublished += adopted.size
-        if self._unpublished >= PUBLISH_BYTES:
-            batch.publish()
-            self._unpublished = 0
-
-    def _here_as(self, file: CachedFile) -> Oid | None:
-        """The object that a file is called by, if it is here."""
-        here = next((oid for digest in file.digests if (oid := self._store.find(digest))), None)
-        if here is None or self._store.size_of_blob(here) != file.size:
-            return None
-        return here
-
-    def _reuse(self, file: CachedFile, oid: Oid) -> None:
-        self.reused_files += 1
-        self.reused_bytes += file.size
-        self.taken[file.place] = Entry(Kind.FILE, file.size, oid)
-
     def _record(
-        self, batch: Batch, model: CachedModel, listing: Listing, left_out: int | None, now: int
+        self, batch: Batch, model: CachedModel, paths: Paths, left_out: int | None, now: int
     ) -> Found:
         if self._cache.kind == FOLDER and not model.revision and model.stub.startswith("zoo:"):
-            return self._add(batch, model.stub, listing, now)
+            return self._add(batch, model.stub, paths, now)
         # Imported here: a folder of the user's own has no upstream.
         from zoostore.ops.from_upstream import keep_tag, record_state
         from zoostore.sources.base import Upstream
@@ -272,9 +179,12 @@ class _Work:
         current = self._store.names.ref(model.stub)
         before = self._same_state(state, current) if current else None
         had = self._here(before) if before else {}
+        listing: Listing = Entries(paths)
         if left_out is not None:
-            left_out = max(left_out - len(had.keys() - listing.keys()), 0)
-        oid, snapshot = record_state(batch, state, {**had, **listing}, left_out)
+            left_out = max(left_out - sum(path not in listing for path in had), 0)
+        listing = {**had, **listing} if had else listing
+        tree = put_trees(batch, listing) if had else put_folders(batch, paths)
+        oid, snapshot = record_state(batch, state, tree, listing, left_out)
         found = Found(model.stub, oid, snapshot)
         names = " ".join(model.names)
         if current is None or before is not None:
@@ -302,18 +212,23 @@ class _Work:
         listing = flatten(self._store.tree, snapshot.tree)
         return {path: entry for path, entry in listing.items() if self._store.has(entry.oid)}
 
-    def _add(self, batch: Batch, stub: str, listing: Listing, now: int) -> Found:
+    def _add(self, batch: Batch, stub: str, paths: Paths, now: int) -> Found:
         """Record a folder of the user's own as `add` does: it has no source to follow."""
         current = self._store.names.ref(stub)
         old = current.snapshot if current else None
-        tree = put_trees(batch, listing)
-        extent = totals(listing)
+        tree, extent = put_folders(batch, paths), totals(Entries(paths))
         done = record(batch, tree, extent, stub, follows=old, old=old, op="add", note=Note(now))
         return Found(stub, done.snapshot, self._store.snapshot(done.snapshot))
 
 
-def _nothing() -> None:
-    """What is to be read of a file that is here, or that is read when its turn comes."""
+def _recorded(entries: Iterable[tuple[str, Entry]], spool: Spool) -> Paths:
+    """What was taken in, as bytes. Those of one folder come one after the other."""
+    records = Records(spool)
+    for prefix, some in groupby(entries, lambda item: parted(item[0])[0]):
+        begin = len(prefix)
+        rows = sorted((path[begin:], row_of(laid_out(entry, NO_STAMP))) for path, entry in some)
+        records.add(prefix, [name for name, _ in rows], b"".join(row for _, row in rows))
+    return records.paths()
 
 
 def _known(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from zoostore.digest import BLAKE3, Digest, Oid
 from zoostore.errors import MissingObject, TransferFailed, ZooError
 from zoostore.objects.listing import Listing
-from zoostore.ops.keeping import kept_on_errors
+from zoostore.ops.keeping import KeptNowAndThen, kept_on_errors
 from zoostore.progress import Progress
 from zoostore.sources.base import Zoo
 from zoostore.store.batch import Batch
@@ -20,25 +20,10 @@ from zoostore.transport.wanted import Arrived, Wanted
 if TYPE_CHECKING:
     from zoostore.transport.downloads import Downloads
 
-_PUBLISH_BYTES = 64 << 20
-"""What came is published after so many bytes: a process that is killed loses no more."""
+PUBLISH_BYTES = 64 << 20
+"""What came is published after so many bytes."""
 
 StartDownloads: TypeAlias = Callable[[], "Downloads"]
-
-
-class _NowAndThen:
-    """Publishes what comes, whenever it has become much."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._unpublished = 0
-
-    def came(self, size: int) -> None:
-        """So many bytes more are in the batch."""
-        self._unpublished += size
-        if self._unpublished >= _PUBLISH_BYTES or self._batch.is_full:
-            self._batch.publish()
-            self._unpublished = 0
 
 
 def receive_downloads(
@@ -58,7 +43,7 @@ def receive_downloads(
         Why others did not come.
     """
     failures: list[ZooError] = []
-    arriving = _NowAndThen(batch)
+    keeping = KeptNowAndThen(batch, PUBLISH_BYTES)
     for outcome in downloads.run(wanted):
         if not isinstance(outcome, Arrived):
             failures.append(outcome.error)
@@ -69,7 +54,7 @@ def receive_downloads(
             batch.take_file(outcome.oid, outcome.content, outcome.size)
         batch.note_aliases(origin, {outcome.oid: outcome.digests.values()})
         take(outcome)
-        arriving.came(outcome.size)
+        keeping.look()
     return failures
 
 
@@ -130,12 +115,13 @@ class _Fetch:
     def _stream(
         self, zoos: Sequence[Zoo], ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]
     ) -> None:
-        arriving = _NowAndThen(self.batch)
+        keeping = KeptNowAndThen(self.batch, PUBLISH_BYTES)
         for zoo in zoos:
             try:
                 for oid, chunks in ask(zoo) if self.left else ():
                     self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
-                    arriving.came(self.left.pop(oid))
+                    del self.left[oid]
+                    keeping.look()
             except TransferFailed as error:  # another source may have the rest
                 self.failure = error
 

@@ -237,7 +237,8 @@ def pull_upstream(
         return _ahead(store, plan, record)
     with Batch(store, plan.since) as batch:
         listing = fetch_upstream(batch, plan, start, progress)
-        oid, snapshot = record_state(batch, upstream, listing, plan.left_out)
+        tree = put_trees(batch, listing)
+        oid, snapshot = record_state(batch, upstream, tree, listing, plan.left_out)
         found = Found(upstream.stub, oid, snapshot)
         moves = record is None or not revision or _is_same_state(store, record, snapshot)
         if moves and (record is None or record.snapshot != oid):
@@ -251,20 +252,21 @@ def pull_upstream(
 
 
 def record_state(
-    batch: Batch, upstream: Upstream, listing: Listing, left_out: int | None
+    batch: Batch, upstream: Upstream, tree: Oid, listing: Listing, left_out: int | None
 ) -> tuple[Oid, Snapshot]:
-    """Take the trees and the snapshot of what was pulled into a batch.
+    """Take the snapshot of what was pulled into a batch.
 
     Whoever pulls the same state gets the same snapshot.
 
     Args:
+        tree: that of the listing, which is in the batch.
         left_out: how many files of the state the listing does not have; None: nobody knows.
     """
     said = "unknown" if left_out is None else str(left_out)
     files, size = totals(listing)
     batch.rely_on(entry.oid for entry in listing.values() if entry.kind.is_file)
     snapshot = Snapshot(
-        tree=put_trees(batch, listing),
+        tree=tree,
         files=files,
         size=size,
         stub=upstream.stub,

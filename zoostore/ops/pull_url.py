@@ -22,6 +22,7 @@ from zoostore.ops.from_upstream import (
 from zoostore.ops.history import Found
 from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import Pulled, commit_state, pulled, ref_change
+from zoostore.ops.recording import put_trees
 from zoostore.progress import Progress
 from zoostore.sources.base import Upstream, UpstreamFile
 from zoostore.sources.url import WebFile
@@ -141,7 +142,8 @@ def _record(
     record: RefRecord | None,
     now: int,
 ) -> Found:
-    oid, snapshot = record_state(batch, plan.upstream, listing, 0)
+    tree = put_trees(batch, listing)
+    oid, snapshot = record_state(batch, plan.upstream, tree, listing, 0)
     found = Found(plan.upstream.stub, oid, snapshot)
     if record is not None and record.snapshot == oid:
         batch.publish()

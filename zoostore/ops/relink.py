@@ -8,16 +8,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
+from zoostore.caches.base import CachedFile
 from zoostore.digest import Oid, hash_descriptor
 from zoostore.errors import DamagedContent
 from zoostore.files.extents import share_blocks
 from zoostore.files.links import hardlink, is_unavailable, reflink
 from zoostore.files.staging import BESIDE, READ_ONLY, Staging, fsync_directory
 from zoostore.files.stamp import Stamp
+from zoostore.objects.listing import Listing
 from zoostore.progress import Progress
 from zoostore.store.objectstore import ObjectStore
 
@@ -37,7 +40,9 @@ class Relinked:
 
 
 def relink(
-    store: ObjectStore, taken: Mapping[Path, tuple[Oid, Stamp]], progress: Progress
+    store: ObjectStore,
+    adopted: Sequence[tuple[Mapping[str, CachedFile], Listing]],
+    progress: Progress,
 ) -> Relinked:
     """Replace files by links to the objects that have their content.
 
@@ -45,29 +50,32 @@ def relink(
     the object is.
 
     Args:
-        taken: the files, the objects that were made of them, and the stamps they had then.
+        adopted: the files of each model, and what they became.
     """
     done = Relinked()
-    progress.begin("relinking", sum(stamp.size for _, stamp in taken.values()))
-    for folder, places in _by_folder(taken):
-        staging = Staging(folder, BESIDE)
+    progress.begin("relinking", sum(file.size for files, _ in adopted for file in files.values()))
+    for folder, some in groupby(_with_objects(adopted), lambda item: os.path.dirname(item[0].at)):
+        staging = Staging(Path(folder), BESIDE)
         try:
-            for place in places:
-                why = _relink_one(store, place, *taken[place], staging, done)
+            for file, oid in some:
+                why = _relink_one(store, file.place, oid, file.stamp, staging, done)
                 if why:
-                    done.passed_over[str(place)] = why
-                progress.advance(taken[place][1].size)
+                    done.passed_over[file.at] = why
+                progress.advance(file.size)
         finally:
             staging.close()
     progress.end()
     return done
 
 
-def _by_folder(places: Mapping[Path, object]) -> Iterator[tuple[Path, list[Path]]]:
-    folders: dict[Path, list[Path]] = {}
-    for place in places:
-        folders.setdefault(place.parent, []).append(place)
-    yield from folders.items()
+def _with_objects(
+    adopted: Iterable[tuple[Mapping[str, CachedFile], Listing]],
+) -> Iterator[tuple[CachedFile, Oid]]:
+    for files, listing in adopted:
+        for path, file in files.items():
+            entry = listing.get(path)
+            if entry is not None:
+                yield file, entry.oid
 
 
 def _relink_one(

@@ -211,11 +211,16 @@ class Batch:
         advance(added.size)
         return added
 
-    def put_all(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> None:
-        """Take in small objects of one kind whose oids were computed from these bytes."""
+    def put_all(self, kind: ObjectKind, objects: Iterable[tuple[Oid, bytes]]) -> set[Oid]:
+        """Take in small objects of one kind whose oids were computed from these bytes.
+
+        Returns:
+            Those that are new.
+        """
         contents = dict(objects)
         new = self._new_among({oid: len(data) for oid, data in contents.items()})
         self._pack_up(kind, [each for each in contents.items() if each[0] in new])
+        return new
 
     def pack_apart(self, root: Path) -> "Apart | None":
         """A worker that reads small files below a folder, for this batch; it ends with it.
