@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from zoostore.digest import Oid
 from zoostore.errors import (
     DamagedContent,
     TransferFailed,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from zoostore.ops.asking import Sources
     from zoostore.ops.bringing import Brought
     from zoostore.ops.browse import Contents
+    from zoostore.ops.missing import Missing
     from zoostore.store.objectstore import ObjectStore
 
 T = TypeVar("T")
@@ -161,8 +161,8 @@ class Getter:
         from zoostore.ops.bringing import missing_blobs
 
         missing = missing_blobs(store, wanted)
-        if missing and not store.names.read_only:
-            self._get_missing(store, found, wanted, missing)
+        if missing is not None and not store.names.read_only:
+            self._get_missing(store, found, missing)
 
     def again_if_healed(self, stubs: Sequence[Stub], work: Callable[[], T]) -> T:
         """What some work comes to, done again where a tree or a snapshot had to be got back."""
@@ -173,14 +173,12 @@ class Getter:
                 raise
         return work()
 
-    def _get_missing(
-        self, store: ObjectStore, found: Found, wanted: Listing, missing: Mapping[Oid, int]
-    ) -> None:
+    def _get_missing(self, store: ObjectStore, found: Found, missing: Missing) -> None:
         """Ask every source for what is missing of some files."""
         from zoostore.ops.completing import complete
 
         with self._book.sources(parse_stub(found.stub)) as sources:
-            complete(store, sources, found, wanted, missing, self._progress)
+            complete(store, sources, found, missing, self._progress)
 
     def _heal_all(self, stubs: Sequence[Stub]) -> bool:
         """Heal every one of them; whether any had to be, and could be."""

@@ -37,6 +37,17 @@ def test_each_object_has_its_place_in_the_order_of_ids(
         assert numbering.find(oid) is None
 
 
+@given(st.sets(OIDS), st.sets(OIDS))
+def test_an_object_is_known_by_how_its_id_begins(oids: set[bytes], others: set[bytes]) -> None:
+    rising = sorted({oid[:31] for oid in oids})
+    numbering = Numbering([rising], 31)
+    for number, key in enumerate(rising):
+        assert numbering.find(key + b"x") == number
+        assert numbering.oid(number) == key
+    for oid in others:
+        assert (numbering.find(oid) is not None) == (oid[:31] in rising)
+
+
 @given(st.sets(OIDS), st.lists(OIDS))
 def test_those_that_come_later_get_the_numbers_behind(oids: set[bytes], later: list[bytes]) -> None:
     numbering = numbered(oids)

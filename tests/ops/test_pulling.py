@@ -40,7 +40,7 @@ from zoostore import Store
 from zoostore.ops import fetching
 from zoostore.store.batch import Batch
 
-fetching.PUBLISH_BYTES = 1
+fetching.PUBLISH_BYTES = fetching._TOGETHER = 1
 publish, count = Batch.publish, 0
 
 def publish_some(batch):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from zoostore.digest import Oid, hash_bytes
 from zoostore.files import spool as spool_module
 from zoostore.files.spool import Spool
+from zoostore.files.staging import BEGUN, Staging
 from zoostore.files.stamp import Stamp
 from zoostore.objects.listing import EMPTY_DIRECTORY, build
 from zoostore.objects.tree import Entry, Kind, link_entry
@@ -175,13 +176,15 @@ def test_a_spool_holds_what_was_put_into_it(pieces: list[bytes], in_memory: int)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as made:
         folder = Path(made)
         patch.setattr(spool_module, "_IN_MEMORY", in_memory)
-        with Spool(lambda: folder / "spool") as spool:
+        with Staging(folder) as staging, Spool(staging.unnamed_file) as spool:
             for number, piece in enumerate(pieces):
                 spool.append(piece)
                 whole = b"".join(pieces[: number + 1])
                 assert spool.view()[:] == whole
                 assert len(spool) == len(whole)
-        assert list(folder.iterdir()) == []
+            last = spool.view()
+            assert {path.name for path in folder.glob("*/*")} <= {BEGUN}
+        assert last[:] == b"".join(pieces), "what was looked at stays"
 
 
 @given(st.lists(st.integers(0, 30)))

@@ -14,15 +14,16 @@ from zoostore.digest import hash_bytes
 from zoostore.errors import FileChanged, LocalChanges, UnsafeName
 from zoostore.files import readers, spool
 from zoostore.files.reading import read_together
-from zoostore.ops import laying, looking, taking, taking_cached, tracking
+from zoostore.ops import fetching, laying, looking, taking, taking_cached, tracking
 from zoostore.ops.adopt import Adopted
 from zoostore.ops.recording import Recorded
+from zoostore.sources import remote_pack
 from zoostore.store import batch
 from zoostore.store.index import Writer
 from zoostore.store.records import PackedRow, PackRecord
 
 if TYPE_CHECKING:
-    from tests.conftest import Content, LayOut
+    from tests.conftest import Content, LayOut, Serve
 
 Look: TypeAlias = "Callable[[Path], dict[str, Content]]"
 STUB = "zoo:mine"
@@ -45,6 +46,10 @@ PARTS = {
     (taking, "_GROUP_FILES"): 8,
     (taking_cached, "_TOGETHER_FILES"): 3,
     (readers, "_BETWEEN"): 4,
+    (fetching, "_TOGETHER"): 6,
+    (fetching, "_ASKED_TOGETHER"): 2,
+    (remote_pack, "_RUN"): 200,
+    (remote_pack, "_WHOLE_UP_TO"): 100,
     (laying, "_GROUP_FILES"): 8,
     (laying, "_COPIES_WAITING"): 3,
     (looking, "_FOLDERS_TOGETHER"): 4,
@@ -324,3 +329,51 @@ def test_what_is_adopted_becomes_links(bit_by_bit: Store, source: Path, look: Lo
     big = [path for path in source.rglob("big*") if not path.is_symlink()]
     objects = {os.lstat(path).st_ino for path in (bit_by_bit.path / "objects").rglob("*")}
     assert done.linked["copy"] or objects.issuperset(os.lstat(path).st_ino for path in big)
+
+
+@pytest.fixture
+def zoo(at_once: Recorded, new_store: Callable[[str], Store], tmp_path: Path) -> Path:
+    Store(tmp_path / "at once").publish([STUB], tmp_path / "zoo")
+    return tmp_path / "zoo"
+
+
+@pytest.mark.parametrize("place", ["near", "web"])
+def test_what_is_pulled_is_the_same(
+    zoo: Path, bit_by_bit: Store, source: Path, look: Look, tmp_path: Path, serve: Serve, place: str
+) -> None:
+    bit_by_bit.add_remote("zoo", str(zoo) if place == "near" else serve(zoo).url)
+    bit_by_bit.add(source / "d01", "zoo:part")
+
+    planned = bit_by_bit.pull(STUB, dry_run=True)
+    done = bit_by_bit.pull(STUB)
+
+    assert dict(planned.missing) == dict(done.missing)
+    assert (len(done.missing), sum(size for _, size in done.missing)) == (
+        done.downloaded_files,
+        done.downloaded_bytes,
+    )
+    here = {FILES[path] for path in FILES if path.startswith("d01/")}
+    wanted = {content for content in FILES.values() if isinstance(content, bytes)}
+    assert done.downloaded_files == len(wanted - here)
+    bit_by_bit.checkout(STUB, tmp_path / "out", link="copy")
+    assert look(tmp_path / "out") == look(source)
+    assert bit_by_bit.verify().is_clean
+
+
+def test_what_is_lost_comes_back_from_copies_and_from_the_zoo(
+    zoo: Path, bit_by_bit: Store, source: Path, tmp_path: Path
+) -> None:
+    bit_by_bit.add_remote("zoo", str(zoo))
+    bit_by_bit.adopt(source / "d04", stub="zoo:adopted")
+    kept = set((bit_by_bit.path / "packs").iterdir())  # with what only this store knows
+    bit_by_bit.pull(STUB)
+    lost = [path for path in (bit_by_bit.path / "packs").iterdir() if path not in kept]
+    lost += [path for path in (bit_by_bit.path / "objects").rglob("*") if path.is_file()]
+    for path in lost:
+        path.unlink()
+
+    done = Store(bit_by_bit.path).repair()
+
+    assert done.is_done
+    assert not done.missing
+    assert bit_by_bit.verify().is_clean

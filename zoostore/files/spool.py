@@ -1,8 +1,6 @@
 """Spools: bytes that come one after the other, and are looked at when all are there."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, TypeAlias
 
 # What maps files is imported where that is done: mostly there is little to map.
@@ -21,11 +19,11 @@ class Spool:
     Use as a context, or close it.
 
     Args:
-        new_path: gives a path at which nothing stands, for that file; None: they are few.
+        new_file: opens a file without a name; None: they are few.
     """
 
-    def __init__(self, new_path: Callable[[], Path] | None = None) -> None:
-        self._new_path = new_path
+    def __init__(self, new_file: Callable[[], BinaryIO] | None = None) -> None:
+        self._new_file = new_file
         self._rest = bytearray()
         self._file: BinaryIO | None = None
         self._written = 0
@@ -42,11 +40,11 @@ class Spool:
     def append(self, data: bytes | bytearray) -> None:
         """Add some at the end. Raises `OSError` where the disk is full."""
         self._rest += data
-        if len(self._rest) >= _IN_MEMORY and self._new_path is not None:
+        if len(self._rest) >= _IN_MEMORY and self._new_file is not None:
             self._write_out()
 
     def view(self) -> Bytes:
-        """All of them, as they are now."""
+        """All of them, as they are now, which can still be looked at when this is closed."""
         if self._file is None:
             return bytes(self._rest)
         self._write_out()
@@ -59,15 +57,19 @@ class Spool:
 
     def _write_out(self) -> None:
         if self._file is None:
-            assert self._new_path is not None
-            path = self._new_path()
-            self._file = open(path, "x+b")  # noqa: SIM115 -- until it is closed
-            if os.name != "nt":  # where a file that is open cannot be removed
-                path.unlink()
+            assert self._new_file is not None
+            self._file = self._new_file()
         self._file.write(self._rest)
         self._file.flush()
         self._written += len(self._rest)
         self._rest.clear()
+
+
+def temporary_file() -> BinaryIO:
+    """A file without a name, where the system keeps such files."""
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def mapped(file: BinaryIO) -> Bytes:

@@ -81,6 +81,14 @@ class Staging:
         """A path in the folder that nothing stands at."""
         return self._own_folder() / random_name(8)
 
+    def unnamed_file(self) -> BinaryIO:
+        """A new file, open for reading and writing, which is gone when it is closed."""
+        path = self.new_path()
+        file = open(path, "x+b")  # noqa: SIM115 -- whoever asked for it closes it
+        if os.name != "nt":  # where a file that is open cannot be removed
+            path.unlink()
+        return file
+
     @contextlib.contextmanager
     def new_file(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new file, open for writing. On an error it is removed."""

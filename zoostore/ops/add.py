@@ -48,7 +48,7 @@ def add(store: ObjectStore, directory: Path, stub: str, note: Note, progress: Pr
     """
     _check_directory(store, directory)
     remembered = Remembered(store, directory)
-    with Batch(store) as batch, Spool(batch.staging.new_path) as spool:
+    with Batch(store) as batch, Spool(batch.staging.unnamed_file) as spool:
         taken = _take_in(batch, directory, remembered, spool, progress)
         recorded = _record_at_last(store, batch, taken, stub, note)
         if taken.records is not None:

@@ -150,7 +150,7 @@ class _Work:
         """Take in a state of a model; None if nothing of it can be used."""
         with (
             Batch(self._store, self._since) as batch,
-            Spool(batch.staging.new_path) as spool,
+            Spool(batch.staging.unnamed_file) as spool,
             kept_on_errors(batch),
         ):
             paths = _recorded(self._taking.entries(batch, files), spool)

@@ -3,8 +3,9 @@
 Mostly nothing is, and then nobody need be asked: how to ask is imported only by who does.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, MissingObject
@@ -17,10 +18,13 @@ from zoostore.ops.history import Found
 from zoostore.ops.pulled import Pulled, pulled, ref_change
 from zoostore.store.objectstore import ObjectStore
 
+if TYPE_CHECKING:
+    from zoostore.ops.missing import Missing
+
 _LOOKED_UP_TOGETHER = 1000
 
-Get = Callable[[Listing, Mapping[Oid, int]], None]
-"""Gets the blobs that some paths need and that are missing, with their sizes in bytes."""
+Get = Callable[["Missing"], None]
+"""Gets blobs that are missing."""
 
 
 class Brought(NamedTuple):
@@ -53,35 +57,45 @@ def bring_here(
     chosen = part_of(listing, is_chosen)
     missing = missing_blobs(store, chosen)
     require_any(found.stub, listing, chosen)
-    if missing and store.names.read_only:
+    if missing is not None and store.names.read_only:
         raise MissingObject(
             f"{len(missing)} objects of {found.stub} are missing or damaged, and the store "
             f"{store.layout.root} cannot be written to.",
             oids=[str(oid) for oid in missing],
         )
-    if missing:
-        get(chosen, missing)
+    if missing is not None:
+        get(missing)
     record = store.names.ref(found.stub)
     is_whole = len(chosen) == len(listing) and record is not None and record.snapshot == found.id
     if record is not None and record.is_partial and is_whole and not store.names.read_only:
         store.names.change(ref_change(found, record.snapshot, now, message="the rest of it"))
-    return Brought(found, listing, pulled(found.stub, found.id, chosen, missing, ""))
+    return Brought(found, listing, pulled(found.stub, found.id, chosen, "", missing))
 
 
-def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
-    """The blobs of a listing that are not here, or not intact, with their sizes in bytes.
+def missing_blobs(store: ObjectStore, listing: Listing) -> "Missing | None":
+    """The blobs of a listing that are not here, or not intact; None if all are.
 
     Raises:
-        MalformedObject: one that is here is no blob, or of another size than the listing says.
+        MalformedObject: one that is here is no blob, or of another size than the listing says; or
+            that says two sizes of one.
     """
-    missing: dict[Oid, int] = {}
-    files = (entry for entry in entries.values() if entry.kind.is_file)
+    found = _not_here(store, listing)
+    first = next(found, None)
+    if first is None:
+        return None
+    from zoostore.ops.missing import Missing  # imported here: mostly there are none
+
+    return Missing(listing, itertools.chain([first], found))
+
+
+def _not_here(store: ObjectStore, listing: Listing) -> Iterator[tuple[Oid, int]]:
+    files = (entry for entry in listing.values() if entry.kind.is_file)
     for some in batched(files, _LOOKED_UP_TOGETHER):
         wanted = {entry.oid: entry.size for entry in some}
         here = store.those_here(wanted.keys())
         for oid, size in wanted.items():
             if oid not in here:
-                missing[oid] = size
+                yield oid, size
             elif (found := here[oid]) != size:
                 raise MalformedObject(
                     f"A tree says that {oid} is a file of {size} bytes, and it is "
@@ -89,7 +103,6 @@ def missing_blobs(store: ObjectStore, entries: Listing) -> dict[Oid, int]:
                     "from it.",
                     oid=str(oid),
                 )
-    return missing
 
 
 def reused_if_complete(store: ObjectStore, found: Found, is_chosen: Selector) -> Pulled | None:
@@ -98,6 +111,6 @@ def reused_if_complete(store: ObjectStore, found: Found, is_chosen: Selector) ->
     except MissingObject:
         return None
     chosen = choose(found.stub, listing, is_chosen)
-    if missing_blobs(store, chosen):
+    if missing_blobs(store, chosen) is not None:
         return None
-    return pulled(found.stub, found.id, chosen, {}, "")
+    return pulled(found.stub, found.id, chosen)

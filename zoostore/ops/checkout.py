@@ -144,7 +144,7 @@ def _bring_up(
     _lay_again(root, todo, wanted, is_chosen, alone)
     progress.begin("checking out", sum(entry.size for entry in todo.write.values()))
     laid = _update(layer, working, todo, alone, force=options.force)
-    with Staging(working.folder) as staging, Spool(staging.new_path) as spool:
+    with Staging(working.folder) as staging, Spool(staging.unnamed_file) as spool:
         records = Records(spool)
         folders = OpenFolders(records)
         for path, entry in folders.see_all(wanted.items(), is_chosen):
@@ -182,7 +182,7 @@ def _lay_anew(
     with Staging(directory.parent, prefix=BESIDE) as staging:
         staged = staging.new_path()
         staged.mkdir()
-        with Spool(staging.new_path) as spool:
+        with Spool(staging.unnamed_file) as spool:
             records = Records(spool)
             folders = OpenFolders(records)
             files = size = 0

@@ -77,9 +77,9 @@ def commit(
             snapshot=str(parent),
         )
     unchanged = Entries(compared.clean)
-    if missing_blobs(store, unchanged):  # what is committed must be here
+    if missing_blobs(store, unchanged) is not None:  # what is committed must be here
         complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
-    with Batch(store) as batch, Spool(batch.staging.new_path) as spool:
+    with Batch(store) as batch, Spool(batch.staging.unnamed_file) as spool:
         taken = take_in(batch, working.root, changed, progress)
         new = {item.path: laid_out(entry, item.lasting_stamp) for item, entry in taken}
         records = Records.merged(tracking.paths, kept.now, new.items(), spool)
@@ -95,7 +95,7 @@ def commit(
                 old=old,
                 op="commit",
                 note=note,
-                is_partial=bool(missing_blobs(store, left_out)),
+                is_partial=missing_blobs(store, left_out) is not None,
                 announce=lambda oid: working.begin_commit(Committing(name, str(oid))),
             )
         except MalformedObject as error:  # a new file stands where globs left a folder out

@@ -20,6 +20,7 @@ from zoostore.files.stamp import Stamp
 from zoostore.objects.tree import Entry
 from zoostore.ops.known_caches import known_caches
 from zoostore.ops.known_checkouts import known_checkouts
+from zoostore.ops.missing import Missing
 from zoostore.ops.status import content_oid
 from zoostore.ops.tracking import TrackingFile
 from zoostore.ops.working import WorkingDirectory
@@ -28,21 +29,14 @@ from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 
 
-def take_copies(
-    store: ObjectStore, batch: Batch, wanted: Mapping[Oid, int], progress: Progress
-) -> dict[Oid, Path]:
-    """Take contents in from files on this machine; those that were found, and where.
-
-    Args:
-        wanted: their sizes in bytes.
-    """
-    taken: dict[Oid, Path] = {}
-    for oid, path in _candidates(store, wanted):
-        if oid not in taken and _take(batch, oid, wanted[oid], path, progress):
-            taken[oid] = path
-        if len(taken) == len(wanted):
-            break
-    return taken
+def take_copies(store: ObjectStore, batch: Batch, missing: Missing, progress: Progress) -> None:
+    """Take in what is missing from files on this machine, as far as it is found."""
+    sizes = missing.sizes()
+    for oid, path in _candidates(store, missing):
+        if not missing:
+            return
+        if oid is None or oid in missing:
+            _take(batch, missing, sizes if oid is None else {missing.size_of(oid)}, path, progress)
 
 
 def laid_out_entries(store: ObjectStore) -> Iterator[tuple[Path, Mapping[str, Entry], set[str]]]:
@@ -67,36 +61,43 @@ def laid_out_entries(store: ObjectStore) -> Iterator[tuple[Path, Mapping[str, En
                 yield store.layout.checkout(snapshot), entries, set(entries)
 
 
-def _candidates(store: ObjectStore, wanted: Collection[Oid]) -> Iterator[tuple[Oid, Path]]:
+def _candidates(store: ObjectStore, missing: Missing) -> Iterator[tuple[Oid | None, Path]]:
+    """Files, and what each should hold; None: nobody knows."""
     for root, entries, there in laid_out_entries(store):
         for path, entry in entries.items():
-            if path in there and entry.kind.is_file and entry.oid in wanted:
+            if path in there and entry.kind.is_file and entry.oid in missing:
                 yield entry.oid, root / path
     for cache in known_caches(store.layout):
         for model in cache.models:
             for file in model.files.values():
-                for oid in _could_be(store, file, wanted):
+                if not file.digests:
+                    yield None, file.place
+                for oid in _called(store, file):
                     yield oid, file.place
 
 
-def _could_be(store: ObjectStore, file: CachedFile, wanted: Collection[Oid]) -> Iterator[Oid]:
-    """What of it a file of a cache could be: by its digests, or else any."""
-    if not file.digests:
-        yield from wanted
+def _called(store: ObjectStore, file: CachedFile) -> Iterator[Oid]:
+    """What a file of a cache should hold, by its digests."""
     for digest in file.digests:
         oid: Oid | None = Oid(digest.value) if digest.algorithm == BLAKE3 else None
         if oid is None:
             oid = store.names.view(lambda index, digest=digest: index.alias(digest))  # type: ignore[misc]
-        if oid is not None and oid in wanted:
+        if oid is not None:
             yield oid
 
 
-def _take(batch: Batch, oid: Oid, size: int, path: Path, progress: Progress) -> bool:
+def _take(
+    batch: Batch, missing: Missing, sizes: Collection[int], path: Path, progress: Progress
+) -> None:
+    """Take a file in if it is of one of these sizes, and holds something that is missing."""
     try:
         status = os.lstat(path)
-        is_candidate = stat.S_ISREG(status.st_mode) and status.st_size == size
-        if not is_candidate or content_oid(path) != oid:
-            return False
-        return batch.add_file(path, Stamp.of(status), progress.advance).oid == oid
+        if not stat.S_ISREG(status.st_mode) or status.st_size not in sizes:
+            return
+        oid = content_oid(path)
+        if oid not in missing or missing.size_of(oid) != status.st_size:
+            return
+        if batch.add_file(path, Stamp.of(status), progress.advance).oid == oid:
+            missing.came(oid)
     except (OSError, CannotAdd):
-        return False
+        return

@@ -79,7 +79,7 @@ def _moved(store: ObjectStore, stub: str, lost: Oid, now: int) -> RefChange:
         files=snapshot.files,
         size=snapshot.size,
         message=f"{lost.short} is lost",
-        partial=bool(missing_blobs(store, flatten(store.tree, snapshot.tree))),
+        partial=missing_blobs(store, flatten(store.tree, snapshot.tree)) is not None,
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from zoostore.digest import BLAKE3, Digest, Oid
 from zoostore.errors import MissingObject, TransferFailed, ZooError
-from zoostore.objects.listing import Listing
+from zoostore.groups import batched
 from zoostore.ops.keeping import KeptNowAndThen, kept_on_errors
+from zoostore.ops.missing import Missing
 from zoostore.progress import Progress
 from zoostore.sources.base import Zoo
-from zoostore.store.batch import Batch
+from zoostore.store.batch import Batch, require_size
+from zoostore.store.records import ObjectKind
 from zoostore.transport.base import NotThere
 from zoostore.transport.wanted import Arrived, Wanted
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 PUBLISH_BYTES = 64 << 20
 """What came is published after so many bytes."""
+
+_TOGETHER, _TOGETHER_BYTES = 256, 1 << 19
+"""Packed objects that are in memory together."""
+
+_ASKED_TOGETHER = 8192
+_NAMED = 1000
 
 StartDownloads: TypeAlias = Callable[[], "Downloads"]
 
@@ -61,24 +69,22 @@ def receive_downloads(
 def fetch_objects(
     batch: Batch,
     zoos: Sequence[Zoo],
-    missing: Mapping[Oid, int],
+    missing: Missing,
     start: StartDownloads,
     progress: Progress,
-    listing: Listing = MappingProxyType({}),
 ) -> None:
     """Get blobs by their ids, from the first zoo that has each; what did arrive stays.
 
     Args:
-        missing: their sizes in bytes.
-        listing: says what to call them, to a person who waits.
+        missing: none of it is left in the end.
 
     Raises:
         MissingObject: no zoo has them all.
         WrongContent: one sent other bytes than it promised.
         TransferFailed: one that may have the rest cannot be read.
     """
-    work = _Fetch(batch, zoos, start, progress, dict(missing), listing)
-    progress.begin("pulling", sum(missing.values()))
+    work = _Fetch(batch, zoos, missing, start, progress)
+    progress.begin("pulling", missing.size_left)
     try:
         with kept_on_errors(batch):
             work.run()
@@ -86,78 +92,106 @@ def fetch_objects(
         progress.end()
 
 
-def names_of(listing: Listing, oids: Container[Oid]) -> dict[Oid, str]:
-    """A path for each of some contents."""
-    return {entry.oid: path for path, entry in listing.items() if entry.oid in oids}
-
-
-@dataclass
 class _Fetch:
-    batch: Batch
-    zoos: Sequence[Zoo]
-    start: StartDownloads
-    progress: Progress
-    left: dict[Oid, int]
-    listing: Listing
-    failure: TransferFailed | None = field(default=None)
+    def __init__(
+        self,
+        batch: Batch,
+        zoos: Sequence[Zoo],
+        missing: Missing,
+        start: StartDownloads,
+        progress: Progress,
+    ) -> None:
+        self._batch = batch
+        self._zoos = zoos
+        self._missing = missing
+        self._start = start
+        self._progress = progress
+        self._keeping = KeptNowAndThen(batch, PUBLISH_BYTES)
+        self._failure: TransferFailed | None = None
 
     def run(self) -> None:
-        far = [zoo for zoo in self.zoos if zoo.needs_network]
-        near = [zoo for zoo in self.zoos if not zoo.needs_network]
+        far = [zoo for zoo in self._zoos if zoo.needs_network]
+        near = [zoo for zoo in self._zoos if not zoo.needs_network]
         # What is on a disk here is not asked for anywhere else.
-        self._stream(near, lambda zoo: zoo.packed(self.left))
-        self._stream(near, lambda zoo: zoo.fetch(self.left))
-        self._stream(far, lambda zoo: zoo.packed(self.left))
+        self._ask(near, lambda zoo: self._take_packed(zoo.packed(self._missing)))
+        self._ask(near, lambda zoo: self._take_files(zoo.files(self._missing)))
+        self._ask(near, lambda zoo: self._take_packed(zoo.packed_elsewhere(self._missing)))
+        self._ask(far, lambda zoo: self._take_packed(zoo.packed(self._missing)))
         self._download()
-        self._stream(far, lambda zoo: zoo.fetch(self.left))
+        self._ask(far, lambda zoo: self._take_packed(zoo.packed_elsewhere(self._missing)))
         self._check_none_left()
 
-    def _stream(
-        self, zoos: Sequence[Zoo], ask: Callable[[Zoo], Iterator[tuple[Oid, Iterator[bytes]]]]
-    ) -> None:
-        keeping = KeptNowAndThen(self.batch, PUBLISH_BYTES)
-        for zoo in zoos:
+    def _ask(self, zoos: Sequence[Zoo], take_from: Callable[[Zoo], None]) -> None:
+        for zoo in zoos if self._missing else ():
             try:
-                for oid, chunks in ask(zoo) if self.left else ():
-                    self.batch.receive(oid, self.left[oid], chunks, self.progress.advance)
-                    del self.left[oid]
-                    keeping.look()
+                take_from(zoo)
             except TransferFailed as error:  # another source may have the rest
-                self.failure = error
+                self._failure = error
+
+    def _take_packed(self, objects: Iterable[tuple[Oid, bytes]]) -> None:
+        together: list[tuple[Oid, bytes]] = []
+        size = 0
+        try:
+            for oid, data in objects:
+                require_size(oid, self._missing.size_of(oid), len(data))
+                self._missing.came(oid)
+                self._progress.advance(len(data))
+                together.append((oid, data))
+                size += len(data)
+                if len(together) >= _TOGETHER or size >= _TOGETHER_BYTES:
+                    self._put(together)
+                    size = 0
+        finally:
+            self._put(together)
+
+    def _put(self, together: list[tuple[Oid, bytes]]) -> None:
+        self._batch.put_all(ObjectKind.BLOB, together)
+        together.clear()
+        self._keeping.look()
+
+    def _take_files(self, files: Iterable[tuple[Oid, Iterator[bytes]]]) -> None:
+        for oid, chunks in files:
+            size = self._missing.size_of(oid)
+            self._batch.receive(oid, size, chunks, self._progress.advance)
+            self._missing.came(oid)
+            self._keeping.look()
 
     def _download(self) -> None:
-        names = names_of(self.listing, self.left) if self.left else {}
-        asked = (self._wanted(oid, size, names) for oid, size in self.left.items())
-        wanted = [each for each in asked if each is not None]
-        if not wanted:
+        if not any(zoo.needs_network for zoo in self._zoos):
             return
-        with self.start() as downloads:
-            failures = receive_downloads(self.batch, downloads, wanted, "", self._take)
-        for error in failures:
-            if isinstance(error, NotThere):  # it may be in a pack
-                continue
-            if not isinstance(error, TransferFailed):
-                raise error
-            self.failure = error
+        wanted = (each for item in self._missing.items() if (each := self._wanted(*item)))
+        with contextlib.ExitStack() as stack:
+            downloads: Downloads | None = None
+            for some in batched(wanted, _ASKED_TOGETHER):
+                downloads = downloads or stack.enter_context(self._start())
+                for error in receive_downloads(self._batch, downloads, some, "", self._take):
+                    self._note(error)
 
-    def _wanted(self, oid: Oid, size: int, names: Mapping[Oid, str]) -> Wanted | None:
+    def _note(self, error: ZooError) -> None:
+        if isinstance(error, NotThere):  # it may be in a pack
+            return
+        if not isinstance(error, TransferFailed):
+            raise error
+        self._failure = error
+
+    def _wanted(self, path: str, oid: Oid, size: int) -> Wanted | None:
         # What one zoo has lost, another may have: an object is known by its content.
-        places = tuple(place for zoo in self.zoos if (place := zoo.place_of(oid)))
-        digests = (Digest.of_oid(oid),)
-        return Wanted(names.get(oid, oid.short), places, size, digests) if places else None
+        places = tuple(place for zoo in self._zoos if (place := zoo.place_of(oid)))
+        return Wanted(path, places, size, (Digest.of_oid(oid),)) if places else None
 
     def _take(self, arrived: Arrived) -> None:
-        del self.left[Oid(arrived.digests[BLAKE3].value)]
+        self._missing.came(Oid(arrived.digests[BLAKE3].value))
 
     def _check_none_left(self) -> None:
-        if not self.left:
+        if not self._missing:
             return
-        if self.failure is not None:
-            raise self.failure
-        named = ", ".join(oid.short for oid in list(self.left)[:5])
-        asked = ", ".join(zoo.name for zoo in self.zoos) or "no source"
+        if self._failure is not None:
+            raise self._failure
+        left = [str(oid) for oid in itertools.islice(self._missing, _NAMED)]
+        named = ", ".join(oid[:12] for oid in left[:5])
+        asked = ", ".join(zoo.name for zoo in self._zoos) or "no source"
         raise MissingObject(
-            f"{len(self.left)} objects are not in the store, and {asked} does not have them: "
+            f"{len(self._missing)} objects are not in the store, and {asked} does not have them: "
             f"{named}.",
-            oids=[str(oid) for oid in self.left],
+            oids=left,
         )

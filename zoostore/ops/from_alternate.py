@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
 from zoostore.digest import Oid
 from zoostore.errors import DamagedContent, UnknownStub
@@ -47,7 +47,7 @@ class AlternateSource:
                 return None
             found = find(store, stub)
             listing = flatten(store.tree, found.snapshot.tree)
-            if is_in_part(found.snapshot) or missing_blobs(store, listing):
+            if is_in_part(found.snapshot) or missing_blobs(store, listing) is not None:
                 return None
         except (UnknownStub, DamagedContent):  # what is damaged there is not offered
             return None
@@ -72,7 +72,13 @@ class AlternateSource:
 
     # Its objects count as being here: nobody who misses one finds it there.
 
-    def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+    def packed(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
+        return iter(())
+
+    def files(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        return iter(())
+
+    def packed_elsewhere(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
         return iter(())
 
     def small_objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
@@ -80,6 +86,3 @@ class AlternateSource:
 
     def place_of(self, oid: Oid) -> Place | None:
         return None
-
-    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        return iter(())

@@ -296,7 +296,7 @@ def _ahead(store: ObjectStore, plan: UpstreamPlan, record: RefRecord) -> Pulled:
             offered=upstream.revision,
         )
     listing = flatten(store.tree, store.snapshot(record.snapshot).tree)
-    return pulled(upstream.stub, record.snapshot, listing, {}, "")._replace(notes=upstream.notes)
+    return pulled(upstream.stub, record.snapshot, listing)._replace(notes=upstream.notes)
 
 
 def _is_same_state(store: ObjectStore, record: RefRecord, snapshot: Snapshot) -> bool:

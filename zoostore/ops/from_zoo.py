@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoostore.digest import Oid
 from zoostore.errors import Diverged, ZooError
 from zoostore.objects.listing import Listing
 from zoostore.objects.walking import flatten
@@ -13,6 +11,7 @@ from zoostore.ops.asking import Sources
 from zoostore.ops.completing import starter
 from zoostore.ops.fetching import fetch_objects
 from zoostore.ops.history import Found, follows
+from zoostore.ops.missing import Missing
 from zoostore.ops.pulled import Pulled, commit_state, keep_name, pulled, ref_change
 from zoostore.ops.recording import put_snapshot, put_trees
 from zoostore.progress import Progress
@@ -29,14 +28,14 @@ class PullPlan:
     """What a pull would do.
 
     Attributes:
-        missing: the blobs to fetch, with their sizes in bytes.
+        missing: the blobs to fetch; None: nothing is to be fetched.
         since: the store's sweep mark before anything was looked for.
     """
 
     offer: Offer
     source: str
     chosen: Listing
-    missing: Mapping[Oid, int]
+    missing: Missing | None
     since: bytes
 
     @property
@@ -44,7 +43,7 @@ class PullPlan:
         return len(self.chosen) < len(self.offer.listing)
 
     def summary(self) -> Pulled:
-        return pulled(self.offer.stub, self.offer.id, self.chosen, self.missing, self.source)
+        return pulled(self.offer.stub, self.offer.id, self.chosen, self.source, self.missing)
 
 
 def pull_offer(
@@ -61,14 +60,14 @@ def pull_offer(
     if record is not None and not stub.revision and not force:
         if _is_ahead(store, record, todo.offer):
             listing = flatten(store.tree, store.snapshot(record.snapshot).tree)
-            return pulled(todo.offer.stub, record.snapshot, listing, {}, "")
+            return pulled(todo.offer.stub, record.snapshot, listing)
         _check_not_diverged(record, todo.offer)
     with Batch(store, todo.since) as batch:
-        files = (entry.oid for entry in todo.chosen.values() if entry.kind.is_file)
-        batch.rely_on(oid for oid in files if oid not in todo.missing)
+        # What is to come counts too: it is here by the time that it is looked for.
+        batch.rely_on(entry.oid for entry in todo.chosen.values() if entry.kind.is_file)
         zoos = sorted(sources.usable(), key=lambda zoo: zoo.name != todo.source)
-        start = starter(store, sources)
-        fetch_objects(batch, zoos, todo.missing, start, progress, todo.chosen)
+        if todo.missing is not None:
+            fetch_objects(batch, zoos, todo.missing, starter(store, sources), progress)
         if record is None and stub.revision:
             record = _record_newest(store, batch, zoos[0], todo, now)
         put_trees(batch, todo.offer.listing)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from zoostore.digest import OID_BYTES
 
 _PREFIX_BYTES = 8
-_REST_BYTES = OID_BYTES - _PREFIX_BYTES
 _IN_A_BUCKET_BITS = 4
 """Ids are spread evenly: the first bits of one nearly say where it is, among so few."""
 
@@ -24,16 +23,19 @@ class Numbering:
 
     Args:
         oids: in groups; all of them in rising order, and none twice.
+        key_bytes: so much of each is kept, by which it is known.
     """
 
-    def __init__(self, oids: Iterable[Sequence[bytes]]) -> None:
+    def __init__(self, oids: Iterable[Sequence[bytes]], key_bytes: int = OID_BYTES) -> None:
+        self._key_bytes = key_bytes
+        self._rest_bytes = key_bytes - _PREFIX_BYTES
         self._prefixes = array("Q")
         self._rests = bytearray()
         self._later: dict[bytes, int] = {}
         self._late: list[bytes] = []
         for group in oids:
             self._prefixes.frombytes(b"".join([oid[:_PREFIX_BYTES] for oid in group]))
-            self._rests += b"".join([oid[_PREFIX_BYTES:] for oid in group])
+            self._rests += b"".join([oid[_PREFIX_BYTES:key_bytes] for oid in group])
         if sys.byteorder == "little":
             self._prefixes.byteswap()
         bits = max(len(self._prefixes).bit_length() - _IN_A_BUCKET_BITS, 0)
@@ -58,8 +60,9 @@ class Numbering:
         bucket = prefix >> self._shift
         prefixes, end = self._prefixes, self._starts[bucket + 1]
         number = bisect_left(prefixes, prefix, self._starts[bucket], end)
+        rest = oid[_PREFIX_BYTES : self._key_bytes]
         while number < end and prefixes[number] == prefix:
-            if self._rests.startswith(oid[_PREFIX_BYTES:], number * _REST_BYTES):
+            if self._rests.startswith(rest, number * self._rest_bytes):
                 return number
             number += 1
         return None
@@ -81,12 +84,12 @@ class Numbering:
             yield number
 
     def oid(self, number: int) -> bytes:
-        """The id of the object that has a number."""
+        """The id of the object that has a number, or so much of it as is kept."""
         if number >= len(self._prefixes):
             return self._late[number - len(self._prefixes)]
-        start = number * _REST_BYTES
+        start = number * self._rest_bytes
         prefix = self._prefixes[number].to_bytes(_PREFIX_BYTES, "big")
-        return prefix + self._rests[start : start + _REST_BYTES]
+        return prefix + self._rests[start : start + self._rest_bytes]
 
 
 class Marks:

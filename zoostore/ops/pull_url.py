@@ -118,7 +118,8 @@ def _known(
     if file.pins and snapshot.revision not in map(str, file.pins):
         return None
     listing = flatten(store.tree, snapshot.tree)
-    return None if missing_blobs(store, listing) else pulled(stub, record.snapshot, listing, {}, "")
+    is_whole = missing_blobs(store, listing) is None
+    return pulled(stub, record.snapshot, listing) if is_whole else None
 
 
 def _check_free(store: ObjectStore, file: WebFile, stub: str, record: RefRecord | None) -> None:

@@ -1,6 +1,6 @@
 """What a pull brought, or would bring, and how a ref comes to follow its source."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoostore.digest import Oid
@@ -11,8 +11,10 @@ from zoostore.ops.history import Found
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
 from zoostore.store.refs import PULL
+from zoostore.streamed import FEW
 
 if TYPE_CHECKING:
+    from zoostore.ops.missing import Missing
     from zoostore.store.batch import Batch
 
 
@@ -27,6 +29,7 @@ class Pulled(NamedTuple):
         reused_files, reused_bytes: what was here already.
         source: who gave it; empty if nobody was asked or needed.
         missing: path and size of what was downloaded, or would be; one path for each content.
+            They are read when they are asked for: there may be very many.
         notes: what the source has to say of the model, such as that it was renamed.
 
     `snapshot` is None only where a pull was planned, and the content of files that nobody has
@@ -42,20 +45,40 @@ class Pulled(NamedTuple):
     reused_files: int
     reused_bytes: int
     source: str = ""
-    missing: tuple[tuple[str, int], ...] = ()
+    missing: Collection[tuple[str, int]] = ()
     notes: tuple[str, ...] = ()
 
 
+class _Named(Collection[tuple[str, int]]):
+    """What was missing: a path of each content, and its size; in order, if they are few."""
+
+    def __init__(self, missing: "Missing") -> None:
+        self._missing = missing
+
+    def __len__(self) -> int:
+        return self._missing.count
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        named = self._missing.named()
+        return iter(sorted(named)) if len(self) <= FEW else named
+
+    def __contains__(self, named: object) -> bool:
+        return any(each == named for each in self)
+
+
 def pulled(
-    stub: str, snapshot: Oid, chosen: Listing, missing: Mapping[Oid, int], source: str
+    stub: str,
+    snapshot: Oid,
+    chosen: Listing,
+    source: str = "",
+    missing: "Missing | None" = None,
 ) -> Pulled:
     files, size = totals(chosen)
-    moved = sum(missing.values())
-    totals_of_it = (files, size, len(missing), moved, files - len(missing), size - moved)
-    looked_at = chosen.items() if missing else ()
-    paths = {entry.oid: path for path, entry in looked_at if entry.oid in missing}
-    named = tuple(sorted((path, missing[oid]) for oid, path in paths.items()))
-    return Pulled(stub, snapshot, *totals_of_it, source, named)
+    if missing is None:
+        return Pulled(stub, snapshot, files, size, 0, 0, files, size, source)
+    count, moved = missing.count, missing.size
+    totals_of_it = (files, size, count, moved, files - count, size - moved)
+    return Pulled(stub, snapshot, *totals_of_it, source, _Named(missing))
 
 
 def ref_change(

@@ -6,7 +6,7 @@ known as missing, unless it is to be dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from zoostore.digest import Oid
@@ -19,6 +19,7 @@ from zoostore.ops.completing import complete
 from zoostore.ops.dropping import drop_lost
 from zoostore.ops.findings import Finding, Report, is_oid
 from zoostore.ops.history import Found, history
+from zoostore.ops.missing import Missing
 from zoostore.ops.regaining import lost_structure, regain_structure
 from zoostore.ops.repairing_checkouts import repair_checkout, repair_link
 from zoostore.ops.repairing_names import (
@@ -188,19 +189,23 @@ class _Repair:
         if found is None:
             return
         listing = flatten(self.store.tree, found.snapshot.tree)
-        wanted: Listing = {
-            path: entry
-            for path, entry in listing.items()
-            if entry.kind.is_file and (only is None or str(entry.oid) in only)
-        }
-        missing = missing_blobs(self.store, wanted)
-        if missing:
-            self._complete(found, wanted, missing)
-        left = missing_blobs(self.store, wanted) if missing else {}
-        if left:
-            paths = {
-                lost: [path for path, entry in wanted.items() if entry.oid == lost] for lost in left
+        wanted: Listing = listing
+        if only is not None:
+            wanted = {
+                path: entry
+                for path, entry in listing.items()
+                if entry.kind.is_file and str(entry.oid) in only
             }
+        missing = missing_blobs(self.store, wanted)
+        if missing is None:
+            return
+        self._complete(found, missing)
+        left = missing_blobs(self.store, wanted)
+        if left is not None:
+            paths: dict[Oid, list[str]] = {}
+            for path, entry in wanted.items():
+                if entry.oid in left:
+                    paths.setdefault(entry.oid, []).append(path)
             self.lacking.setdefault(name, {})[oid] = paths
 
     def _readable(self, name: str, oid: Oid) -> Found | None:
@@ -211,10 +216,10 @@ class _Repair:
         except DamagedContent:
             return None
 
-    def _complete(self, found: Found, wanted: Listing, missing: Mapping[Oid, int]) -> None:
+    def _complete(self, found: Found, missing: Missing) -> None:
         try:
             with self.ask_for(found.stub) as sources:
-                complete(self.store, sources, found, wanted, missing, self.progress)
+                complete(self.store, sources, found, missing, self.progress)
         except ZooError as error:
             for oid in missing:
                 self.why[str(oid)] = error.message

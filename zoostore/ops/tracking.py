@@ -76,7 +76,7 @@ class TrackingFile:
 
     def write_changes(self, snapshot: str, paths: Paths, changes: Mapping[str, Tracked]) -> None:
         """The same of paths that were recorded, some of which are laid out otherwise by now."""
-        with Staging(self._path.parent) as staging, Spool(staging.new_path) as spool:
+        with Staging(self._path.parent) as staging, Spool(staging.unnamed_file) as spool:
             self._write(staging, snapshot, Records.merged(paths, changes.get, spool=spool))
 
     def write_records(self, snapshot: str, records: Records) -> None:

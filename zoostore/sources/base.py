@@ -131,17 +131,27 @@ class Zoo(Source, Protocol):
             TransferFailed, DamagedContent: as `resolve`.
         """
 
-    def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        """Of these blobs, those in the packs of the models that were resolved.
-
-        They come in pieces, each to be read before the next is asked for.
+    def packed(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
+        """Of these blobs, those in the packs of the models that were resolved, each checked.
 
         Args:
-            wanted: their sizes in bytes.
+            wanted: what came is taken from it before the next is asked for, or soon after.
 
         Raises:
             TransferFailed: it cannot be read.
+            WrongContent: one is not what its id says.
         """
+
+    def files(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        """Of these blobs, those that are files of their own on a disk here.
+
+        They come in pieces, each to be read before the next is asked for.
+
+        Args and raises: as `packed`.
+        """
+
+    def packed_elsewhere(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
+        """As `packed`, of the packs of all other models: an older snapshot's may be there."""
 
     def small_objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
         """Of these objects, of whatever kind, those that any pack of it has, each checked.
@@ -154,10 +164,4 @@ class Zoo(Source, Protocol):
         """Where a blob is if it is a file of its own there; None if that is on a disk here.
 
         Nothing is asked: it need not be there.
-        """
-
-    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        """Of these blobs, those that neither `packed` nor `place_of` gives, as `packed` does.
-
-        Those that it lacks are left out.
         """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import operator
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from typing import BinaryIO
 
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject, WrongContent, ZooError
+from zoostore.files.spool import Spool, temporary_file
 from zoostore.sources.catalog import pack_path
 from zoostore.store.packs import (
     FOOTER,
@@ -63,7 +63,11 @@ class RemotePack:
             tail = max(self._size - FOOTER.size, 0)
             table = decode_footer(self._read(tail, FOOTER.size), self._size)
             self._require(table.length <= _MAX_TABLE_BYTES, "a table", _MAX_TABLE_BYTES)
-            self._rows = decode_table(table, self._read(table.offset, table.length))
+            with Spool(temporary_file) as spool:
+                end = table.offset + table.length
+                for at in range(table.offset, end, _RUN):
+                    spool.append(self._read(at, min(_RUN, end - at)))
+                self._rows = decode_table(table, spool.view())
         return self._rows
 
     def objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Packed, bytes]]:
@@ -84,6 +88,7 @@ class RemotePack:
                 content = data[row.offset - start : row.offset - start + row.stored]
                 self._check(row, content)
                 yield row, content
+            del data  # before as much again is read
 
     def _in_place(self, wanted: Collection[Oid]) -> Iterator[Packed]:
         """The rows of objects that the pack has, in the order in which they stand in it."""
@@ -125,7 +130,7 @@ class RemotePack:
     def _fetch_whole(self) -> BinaryIO:
         spool: BinaryIO = io.BytesIO()
         if self._size > _RUN:
-            spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open
+            spool = temporary_file()
         try:
             self._fill(spool)
         except BaseException:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from zoostore.digest import Oid
-from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision
+from zoostore.errors import MalformedObject, TransferFailed, UnknownRevision, WrongContent
+from zoostore.files.spool import Bytes, Spool, temporary_file
 from zoostore.objects.snapshot import Snapshot, decode_snapshot
 from zoostore.objects.tree import Entry, decode_tree
 from zoostore.objects.walking import flatten, require_bounded, totals
@@ -118,8 +119,8 @@ class ZooSource:
             )
         return Offer(listed.stub, oid, snapshot, listing, listed.tags)
 
-    def packed(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        yield from self._fetch_packed(list(self._packs.values()), dict(wanted))
+    def packed(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
+        yield from self._blobs_in(list(self._packs.values()), wanted)
 
     def small_objects(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
         left = set(wanted)
@@ -138,29 +139,43 @@ class ZooSource:
     def place_of(self, oid: Oid) -> Place | None:
         return self._files.place_of(object_path(oid))
 
-    def fetch(self, wanted: Mapping[Oid, int]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
-        left = dict(wanted)
-        for oid in list(left) if not self.needs_network else ():
+    def files(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+        is_there: dict[str, bool] = {}
+        for oid in wanted if not self.needs_network else ():
+            path = object_path(oid)
+            folder = path.rpartition("/")[0]
+            # Few are files: to look for each of very many takes longer than to read the rest.
+            if folder not in is_there:
+                is_there[folder] = self._files.has_folder(folder)
+            if not is_there[folder]:
+                continue
             try:
-                with self._files.stream(object_path(oid)) as chunks:
-                    del left[oid]
+                with self._files.stream(path) as chunks:
                     yield oid, chunks
             except NotThere:
                 continue
-        if left:
-            yield from self._fetch_packed(self._other_packs(), left)
 
-    def _fetch_packed(
-        self, packs: Iterable[RemotePack], left: dict[Oid, int]
-    ) -> Iterator[tuple[Oid, Iterator[bytes]]]:
+    def packed_elsewhere(self, wanted: Collection[Oid]) -> Iterator[tuple[Oid, bytes]]:
+        yield from self._blobs_in(self._other_packs(), wanted)
+
+    def _blobs_in(
+        self, packs: Iterable[RemotePack], wanted: Collection[Oid]
+    ) -> Iterator[tuple[Oid, bytes]]:
         for pack in packs:
-            for row, data in pack.objects(left):
-                del left[row.oid]
-                yield row.oid, iter([data])
+            if not wanted:
+                return
+            for row, data in pack.objects(wanted):
+                if row.kind is not ObjectKind.BLOB:
+                    raise WrongContent(
+                        f"{self.address} has {row.oid} as something else than the content of a "
+                        "file. Nothing was taken from it.",
+                        oid=str(row.oid),
+                    )
+                yield row.oid, data
             pack.close()
 
     def _other_packs(self) -> Iterator[RemotePack]:
-        """The packs of all models: an older snapshot's objects may be in any."""
+        """The packs of all models that were not resolved."""
         for listed in self.catalog.values():
             for name, size in listed.packs.items():
                 if name not in self._packs:
@@ -205,15 +220,25 @@ class _TreeReader:
     def __init__(self, packs: list[RemotePack], address: str) -> None:
         self._packs = packs
         self._address = address
-        self._trees: dict[Oid, bytes] = {}
+        self._trees: dict[Oid, tuple[Bytes, int, int]] = {}
 
     def read(self, oid: Oid) -> dict[str, Entry]:
         for pack in self._packs:
             if oid not in self._trees and oid in pack.rows:
-                trees = {row.oid for row in pack.rows if row.kind is ObjectKind.TREE}
-                for row, data in pack.objects(trees):
-                    decode_tree(data)  # which says what is wrong with it
-                    self._trees[row.oid] = data
+                self._read_all(pack)
         if oid not in self._trees:
             raise TransferFailed(f"The tree {oid} is not in the packs that {self._address} names.")
-        return decode_tree(self._trees[oid])
+        data, start, end = self._trees[oid]
+        return decode_tree(data[start:end])
+
+    def _read_all(self, pack: RemotePack) -> None:
+        wanted = {row.oid for row in pack.rows if row.kind is ObjectKind.TREE}
+        places: dict[Oid, tuple[int, int]] = {}
+        with Spool(temporary_file) as spool:
+            for row, data in pack.objects(wanted):
+                decode_tree(data)  # which says what is wrong with it
+                start = len(spool)
+                spool.append(data)
+                places[row.oid] = (start, len(spool))
+            view = spool.view()
+        self._trees |= {oid: (view, *place) for oid, place in places.items()}

@@ -134,7 +134,7 @@ class Batch:
         self._store = store
         self._since = store.sweep_mark() if since is None else since
         self.staging = store.staging()
-        self._relied = Spool(self.staging.new_path)  # one oid after the other
+        self._relied = Spool(self.staging.unnamed_file)  # one oid after the other
         self.large_object = store.large_object
         self.threads = store.threads
         self._staged: dict[Oid, Staged] = {}
@@ -495,9 +495,14 @@ def _at_most(chunks: Iterable[bytes], size: int, oid: Oid, advance: Advance) -> 
         yield chunk
 
 
+def require_size(oid: Oid, size: int, got: int) -> None:
+    """Refuse an object that came, and has another size than was promised. Raises `WrongContent`."""
+    if got != size:
+        raise _wrong(oid, f"{size} bytes", str(got))
+
+
 def _check_received(oid: Oid, size: int, got: Oid, got_size: int) -> None:
-    if got_size != size:
-        raise _wrong(oid, f"{size} bytes", str(got_size))
+    require_size(oid, size, got_size)
     if got != oid:
         raise _wrong(oid, "content of that id", f"content of the id {got}")
 

@@ -46,6 +46,9 @@ class StaticFiles(Protocol):
     def place_of(self, path: str) -> Place | None:
         """Where a file is, to be downloaded from; None if it is on a disk here."""
 
+    def has_folder(self, path: str) -> bool:
+        """Whether files may be in a folder. Nothing is sent to find out."""
+
     def close(self) -> None:
         """Let go of connections; it can still be used again."""
 

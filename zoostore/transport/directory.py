@@ -27,6 +27,9 @@ class DirectoryFiles:
     def place_of(self, path: str) -> Place | None:
         return None
 
+    def has_folder(self, path: str) -> bool:
+        return (self.root / path).is_dir()
+
     @property
     def address(self) -> str:
         return str(self.root)

@@ -40,6 +40,9 @@ class HttpFiles:
         """Where a file is, to be downloaded from."""
         return Place(f"{self._url}/{path}")
 
+    def has_folder(self, path: str) -> bool:
+        return True
+
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Iterator[bytes]]:
         # The first request is made here, so that a file that is not there is known at once.

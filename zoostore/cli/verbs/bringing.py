@@ -81,9 +81,10 @@ def pull(stubs: tuple[str, ...], name: str | None, **options: Any) -> int:
             results.append({"stub": stub, "error": _failed(error)})
             say(printable(f"error: {error.message} {hint(error)}"))
             continue
-        results.append(pulled_as_json(pulled))
         tell(pulled)
-        if not settings().json:
+        if settings().json:
+            results.append(pulled_as_json(pulled))
+        else:
             line(f"{pulled.snapshot or _NOT_YET_KNOWN}  {pulled.stub}")
     if settings().json:
         print_json(results if len(stubs) > 1 else results[0])

@@ -1,0 +1,155 @@
+"""Missing blobs: what is to be brought here. One of very many takes 25 bytes, and not 230.
+
+An object is known by half of its id, as in `ops.oid_set`; the other half, and what to call it, are
+read from the listing that needs it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Collection, Iterable, Iterator
+
+from zoostore import streamed
+from zoostore.digest import Oid
+from zoostore.errors import MalformedObject
+from zoostore.objects.listing import Listing
+from zoostore.ops.numbering import Numbering
+from zoostore.ops.oid_set import KEY_BYTES
+
+_SIZE_BYTES = 8
+_RECORD_BYTES = KEY_BYTES + _SIZE_BYTES
+
+
+class Missing(Collection[Oid]):
+    """The blobs of a listing that are not here, or not intact, and have not come yet.
+
+    Args:
+        listing: the paths that need them.
+        found: their sizes in bytes; one that several paths need may come several times.
+
+    Attributes:
+        listing: the same.
+        count, size: what there was at the beginning, each content once; `size` in bytes.
+
+    Raises:
+        MalformedObject: the listing says two sizes of one.
+    """
+
+    def __init__(self, listing: Listing, found: Iterable[tuple[Oid, int]]) -> None:
+        self.listing = listing
+        self._sizes = array("Q")
+        self._parts: list[_Part] = []
+        for keys in self._in_order(found):
+            self._parts.append(_Part(len(self._sizes) - len(keys), keys))
+        self._has_come = bytearray(len(self._sizes))
+        self.count = self._left = len(self._sizes)
+        self.size = sum(self._sizes)
+        self._held: dict[Oid, str] | None = None
+
+    def _in_order(self, found: Iterable[tuple[Oid, int]]) -> Iterator[list[bytes]]:
+        """How their ids begin, in rising order, those that have their first byte in common
+        together; their sizes are taken note of."""
+        collected = [bytearray() for _ in range(256)]
+        for oid, size in found:
+            collected[oid[0]] += oid[:KEY_BYTES] + size.to_bytes(_SIZE_BYTES, "big")
+        collected.reverse()
+        while collected:
+            joined = bytes(collected.pop())
+            starts = range(0, len(joined), _RECORD_BYTES)
+            records = sorted({joined[at : at + _RECORD_BYTES] for at in starts})
+            keys = [record[:KEY_BYTES] for record in records]
+            if len(set(keys)) < len(keys):
+                raise MalformedObject("A snapshot says that a content has two different sizes.")
+            self._sizes.extend(int.from_bytes(record[KEY_BYTES:], "big") for record in records)
+            yield keys
+
+    def __len__(self) -> int:
+        """How many are left."""
+        return self._left
+
+    def __contains__(self, oid: object) -> bool:
+        return isinstance(oid, bytes) and self._number(oid) is not None
+
+    def __iter__(self) -> Iterator[Oid]:
+        return (oid for _, oid, _ in self.items())
+
+    def items(self) -> Iterator[tuple[str, Oid, int]]:
+        """What is left: a path of each, its id, and its size. What comes meanwhile is left out."""
+        if not self._left:
+            return
+        if self._held is None and self._left <= streamed.FEW:
+            self._held = {oid: path for path, oid, _ in self._read(self._has_come)}
+        if self._held is None:
+            yield from self._read(self._has_come)
+            return
+        for oid, path in self._held.items():
+            number = self._number(oid)
+            if number is not None:
+                yield path, oid, self._sizes[number]
+
+    def named(self) -> Iterator[tuple[str, int]]:
+        """What there was at the beginning: a path of each, and its size."""
+        return ((path, size) for path, _, size in self._read(bytes(self.count)))
+
+    def _read(self, is_known: bytes | bytearray) -> Iterator[tuple[str, Oid, int]]:
+        """Read the listing. What stands at several paths is given once."""
+        seen = bytearray(is_known)
+        for path, entry in self.listing.items():
+            number = self._find(entry.oid) if entry.kind.is_file else None
+            if number is not None and not (seen[number] or is_known[number]):
+                seen[number] = True
+                yield path, entry.oid, self._sizes[number]
+
+    def size_of(self, oid: Oid) -> int:
+        """In bytes, of one that is left. Raises `KeyError` for any other."""
+        number = self._number(oid)
+        if number is None:
+            raise KeyError(oid)
+        return self._sizes[number]
+
+    def came(self, oid: Oid) -> None:
+        """One that was left is here by now."""
+        number = self._number(oid)
+        if number is None:
+            raise KeyError(oid)
+        self._has_come[number] = True
+        self._left -= 1
+
+    def sizes(self) -> set[int]:
+        """Those that something has that is left; in bytes."""
+        return set(itertools.compress(self._sizes, self._is_left()))
+
+    @property
+    def size_left(self) -> int:
+        """In bytes, of all that are left."""
+        return sum(itertools.compress(self._sizes, self._is_left()))
+
+    def _is_left(self) -> Iterator[bool]:
+        return (not come for come in self._has_come)
+
+    def _number(self, oid: bytes) -> int | None:
+        """The number of one that is left."""
+        number = self._find(oid)
+        return None if number is None or self._has_come[number] else number
+
+    def _find(self, oid: bytes) -> int | None:
+        """The number of one that is left, or was."""
+        return self._parts[oid[0]].find(oid)
+
+
+class _Part:
+    """Those whose ids have their first byte in common.
+
+    Args:
+        first: the number of the first of them.
+        keys: how they begin, in rising order.
+    """
+
+    def __init__(self, first: int, keys: list[bytes]) -> None:
+        self._first = first
+        self._numbering = Numbering([[key[1:] for key in keys]], KEY_BYTES - 1)
+
+    def find(self, oid: bytes) -> int | None:
+        number = self._numbering.find(oid[1:])
+        return None if number is None else self._first + number
