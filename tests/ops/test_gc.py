@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoostore import Store
-from zoostore.digest import BLAKE3, Digest, Oid, digest_bytes, hash_bytes
+from zoostore.digest import BLAKE3, Digest, digest_bytes, hash_bytes
 from zoostore.errors import (
     DamagedContent,
     ReadOnlyStore,
@@ -208,6 +208,25 @@ def test_a_directory_that_became_something_else_keeps_nothing(two: Store, tmp_pa
     assert not list((two.path / "checkouts/.known").iterdir())
 
 
+def test_what_is_said_of_a_checkout_is_left_alone_while_it_is_written(
+    two: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+    seen: list[Path] = []
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).parent.name == ".known" and not seen:
+            seen.append(source)
+            now(Store(two.path))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    two.checkout("zoo:one", tmp_path / "work")
+
+    assert seen
+    assert two.status(tmp_path / "work").is_clean
+
+
 # What waits
 
 
@@ -366,10 +385,10 @@ def test_a_name_that_comes_while_it_plans_is_seen(
     module = sys.modules[Collected.__module__]
     real = sweep_loose
 
-    def sweep(*arguments: object) -> set[Oid]:
+    def sweep(*arguments: object) -> None:
         files: Files = {"own.bin": LARGE + b"1", "own.txt": b"1"}
         Store(two.path).add(lay("late", files), "zoo:late")
-        return real(*arguments)  # type: ignore[arg-type]
+        real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "sweep_loose", sweep)
     now(two)
@@ -583,7 +602,7 @@ def test_what_is_stored_anew_while_its_old_file_goes_is_not_lost(
     disk, objects = on_disk(store._opened.layout), store._opened.objects()
     numbers = range(len(disk.sizes))
     packs = list(disk.packs_with({disk.numbering.oid(number) for number in numbers}))
-    dead = disk.loose_among(numbers)
+    dead = list(disk.loose_among(numbers))
 
     def sweep() -> None:
         sweep_loose(objects.names, dead, lambda: ())

@@ -18,7 +18,7 @@ from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
 from zoostore.store.batch import Batch
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.packs import PackWriter
-from zoostore.store.records import ObjectKind
+from zoostore.store.records import Location, ObjectKind
 
 OpenStore = Callable[..., ObjectStore]
 
@@ -429,6 +429,24 @@ def test_packs_that_are_numbered_anew_are_not_confused_with_those_read_before(
     store.names.refresh()
 
     assert [store.read(oid) for oid in oids] == contents
+
+
+@pytest.mark.parametrize("moves", [1, 3])
+def test_an_object_that_is_packed_anew_again_and_again_is_read(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    """Each time it is found, and the pack is gone by the time that it is opened."""
+    (oid,) = put(store, SMALL)
+    real, left = store.location, list(range(moves))
+
+    def location(oid: Oid) -> Location | None:
+        found = real(oid)
+        return found._replace(pack=100 + left.pop()) if found and left else found
+
+    monkeypatch.setattr(store, "location", location)
+
+    assert store.read(oid) == SMALL
+    assert not left
 
 
 # Objects that the index does not know

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from zoostore.digest import Oid
 from zoostore.errors import (
@@ -15,8 +15,9 @@ from zoostore.errors import (
     UnsafeName,
     UsageError,
 )
-from zoostore.files.scan import require_keepable
+from zoostore.files.scan import Found, require_keepable
 from zoostore.files.spool import Spool
+from zoostore.groups import drained
 from zoostore.objects.listing import Listing, with_all_above
 from zoostore.objects.paths import parted
 from zoostore.objects.walking import totals
@@ -27,7 +28,7 @@ from zoostore.ops.recorded_entries import Entries
 from zoostore.ops.recording import Note, Recorded, put_folders, record
 from zoostore.ops.records import Records, Tracked, laid_out
 from zoostore.ops.resuming import resume
-from zoostore.ops.status import Comparison, compare, tracking_of
+from zoostore.ops.status import compare, tracking_of
 from zoostore.ops.taking import take_in
 from zoostore.ops.tracking import Tracking
 from zoostore.ops.working import Committing, WorkingDirectory
@@ -68,21 +69,25 @@ def commit(
     tracking = tracking_of(store, working)
     remember_if_unknown(store, working.root, parent)  # what was not changed is not looked for
     compared = compare(working.root, tracking, store.threads)
-    kept = _Kept(tracking, compared)
-    changed = require_keepable(working.root, kept.differing, beside=kept.beside_differing())
-    if not changed and not compared.deleted and name == state.stub:
+    clean, deleted = compared.clean, compared.deleted
+    kept = _Kept(tracking, clean)
+    differing = [*compared.modified.values(), *compared.untracked.values()]
+    beside = kept.beside(differing)
+    changed = require_keepable(working.root, differing, beside)
+    if not changed and not deleted and name == state.stub:
         raise NothingToCommit(
             f"{working.root} is the same as its snapshot {parent.short}; nothing was committed.",
             path=str(working.root),
             snapshot=str(parent),
         )
-    unchanged = Entries(compared.clean)
+    del compared, differing  # there may be very many, and each goes when it was taken in
+    unchanged = Entries(clean)
     if missing_blobs(store, unchanged) is not None:  # what is committed must be here
         complete(SnapshotFound(state.stub, parent, store.snapshot(parent)), unchanged)
     with Batch(store) as batch, Spool(batch.staging.unnamed_file) as spool:
-        taken = take_in(batch, working.root, changed, progress)
-        new = {item.path: laid_out(entry, item.lasting_stamp) for item, entry in taken}
-        records = Records.merged(tracking.paths, kept.now, new.items(), spool)
+        taken = take_in(batch, working.root, drained(changed), progress)
+        new = ((item.path, laid_out(entry, item.lasting_stamp)) for item, entry in taken)
+        records = Records.merged(tracking.paths, kept.now, new, spool)
         paths = records.paths()
         left_out = Entries(tracking.paths, left_out_only=True)
         try:
@@ -106,27 +111,26 @@ def commit(
         follow = state._replace(stub=recorded.stub, snapshot=str(recorded.snapshot))
         working.record(follow, records)
     remember_checkout(store, working.root, recorded.snapshot)
-    _remove_emptied_folders(working, compared.deleted, keep=with_all_above(paths.prefixes()))
+    _remove_emptied_folders(working, deleted, keep=with_all_above(paths.prefixes()))
     return recorded
 
 
 class _Kept:
     """What of a checkout's snapshot stays in the next: what is as it was, and what was left out."""
 
-    def __init__(self, tracking: Tracking, compared: Comparison) -> None:
+    def __init__(self, tracking: Tracking, clean: Mapping[str, Tracked]) -> None:
         self._paths = tracking.paths
-        self._clean = compared.clean
-        self.differing = [*compared.modified.values(), *compared.untracked.values()]
+        self._clean = clean
 
     def now(self, path: str, tracked: Tracked) -> Tracked | None:
         """What is recorded of a path from now on; None if it is not kept."""
         return self._clean.get(path, None if tracked.is_laid_out else tracked)
 
-    def beside_differing(self) -> Iterator[str]:
+    def beside(self, differing: Sequence[Found]) -> Iterator[str]:
         """The paths that stay in the folders that something differs in, and one of each other."""
-        if not self.differing:
+        if not differing:
             return
-        touched = with_all_above(parted(item.path)[0] for item in self.differing)
+        touched = with_all_above(parted(item.path)[0] for item in differing)
         for folder in self._paths.folders():
             stay = (path for path, item in folder.items() if self.now(path, item) is not None)
             yield from stay if folder.prefix in touched else itertools.islice(stay, 1)

@@ -202,15 +202,17 @@ def _apply(store: ObjectStore, options: Options, now: float) -> Collected:
         plan = _plan(store, replace(options, max_size=None), now)
     remove_leftovers(plan.leftovers)
     revived = _revived(store, plan)
-    gone = sweep_loose(store.names, plan.disk.loose_among(plan.dead), revived)
+    plan.graph.forget()
+    gone = Marks(plan.disk.numbering)
+    sweep_loose(store.names, plan.disk.loose_among(plan.dead), revived, gone.mark)
     left_damaged = ""
     try:
-        gone |= sweep_packs(store.names, list(plan.disk.packs_with(plan.dead)), revived)
+        sweep_packs(store.names, plan.disk.packs_with(plan.dead), revived, gone.mark)
     except DamagedContent as error:
         left_damaged = error.message
     store.forget_packs()
     for number in plan.dead:
-        if plan.disk.numbering.oid(number) not in gone:
+        if not gone.has(number):
             plan.dead.forget(number)
     done = plan.collected(dry_run=False)
     return replace(

@@ -63,6 +63,11 @@ class Graph:
             return False
         return True
 
+    def forget(self) -> None:
+        """Let go of what was read; it is read again if it is asked for again."""
+        for cache in (self._pack, self._block, self.snapshot):
+            cache.cache_clear()
+
     def _read(self, oid: bytes, kind: ObjectKind) -> bytes:
         place = self.disk.in_pack(oid)
         if place is not None and place.kind == kind:

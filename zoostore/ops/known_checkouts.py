@@ -71,7 +71,8 @@ def known_checkouts(store: ObjectStore) -> Iterator[KnownCheckout]:
     """Every directory that a snapshot was laid out in, by what can be seen of it now."""
     folder = _folder(store.layout)
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        found = _read(store.layout, entry)
+        is_whole = not entry.name.startswith(".")  # and otherwise it has not got its name yet
+        found = _read(store.layout, entry) if is_whole else None
         if found is not None:
             yield found
 

@@ -1,7 +1,7 @@
 """Numbering: a million objects, each known by its number, so that arrays say the rest of it.
 
-A dictionary takes 200 bytes for each object that is in it, and this takes 32: the number of an
-object is its place in the order of ids.
+A dictionary takes 200 bytes for each object that is in it, and this takes 8, and 24 in a file
+without a name: the number of an object is its place in the order of ids.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from zoostore.digest import OID_BYTES
+from zoostore.files.spool import Spool, temporary_file
 
 _PREFIX_BYTES = 8
 _IN_A_BUCKET_BITS = 4
@@ -30,12 +31,13 @@ class Numbering:
         self._key_bytes = key_bytes
         self._rest_bytes = key_bytes - _PREFIX_BYTES
         self._prefixes = array("Q")
-        self._rests = bytearray()
         self._later: dict[bytes, int] = {}
         self._late: list[bytes] = []
-        for group in oids:
-            self._prefixes.frombytes(b"".join([oid[:_PREFIX_BYTES] for oid in group]))
-            self._rests += b"".join([oid[_PREFIX_BYTES:key_bytes] for oid in group])
+        with Spool(temporary_file) as rests:
+            for group in oids:
+                self._prefixes.frombytes(b"".join([oid[:_PREFIX_BYTES] for oid in group]))
+                rests.append(b"".join([oid[_PREFIX_BYTES:key_bytes] for oid in group]))
+            self._rests = rests.view()
         if sys.byteorder == "little":
             self._prefixes.byteswap()
         bits = max(len(self._prefixes).bit_length() - _IN_A_BUCKET_BITS, 0)
@@ -60,9 +62,8 @@ class Numbering:
         bucket = prefix >> self._shift
         prefixes, end = self._prefixes, self._starts[bucket + 1]
         number = bisect_left(prefixes, prefix, self._starts[bucket], end)
-        rest = oid[_PREFIX_BYTES : self._key_bytes]
         while number < end and prefixes[number] == prefix:
-            if self._rests.startswith(rest, number * self._rest_bytes):
+            if self._rest(number) == oid[_PREFIX_BYTES : self._key_bytes]:
                 return number
             number += 1
         return None
@@ -87,9 +88,11 @@ class Numbering:
         """The id of the object that has a number, or so much of it as is kept."""
         if number >= len(self._prefixes):
             return self._late[number - len(self._prefixes)]
+        return self._prefixes[number].to_bytes(_PREFIX_BYTES, "big") + self._rest(number)
+
+    def _rest(self, number: int) -> bytes:
         start = number * self._rest_bytes
-        prefix = self._prefixes[number].to_bytes(_PREFIX_BYTES, "big")
-        return prefix + self._rests[start : start + self._rest_bytes]
+        return self._rests[start : start + self._rest_bytes]
 
 
 class Marks:
@@ -106,6 +109,10 @@ class Marks:
         assert isinstance(oid, bytes)
         number = self._numbering.known(oid)
         return number is not None and number < len(self._marked) and bool(self._marked[number])
+
+    def has(self, number: int) -> bool:
+        """Whether the object of a number is marked."""
+        return bool(self._marked[number])
 
     def mark(self, oids: Iterable[bytes]) -> list[int]:
         """Mark objects; the numbers of those that were not marked before."""

@@ -98,19 +98,22 @@ class OnDisk:
         path = self._packs[pack].path
         return InPack(path, self._kinds[number], self._offsets[number], self.sizes[number])
 
-    def loose_among(self, dead: Iterable[int]) -> list[Oid]:
+    def loose_among(self, dead: Iterable[int]) -> Iterator[Oid]:
         """The objects of some numbers that have a file of their own."""
         found = (number for number in dead if self._pack_of[number] == _LOOSE)
-        return [Oid(self.numbering.oid(number)) for number in found]
+        return (Oid(self.numbering.oid(number)) for number in found)
 
     def packs_with(self, dead: Container[bytes]) -> Iterator[PackToSweep]:
         """The packs that hold some objects. One that was replaced meanwhile is passed over."""
         for pack in self._packs:
-            with contextlib.suppress(FileNotFoundError), PackReader(pack.path) as reader:
-                rows = read_rows(reader)
-                found = frozenset(row.oid for row in rows if row.oid in dead)
-                if found:
-                    yield PackToSweep(pack.name, pack.path, rows, found)
+            try:
+                with PackReader(pack.path) as reader:
+                    rows = read_rows(reader)
+            except FileNotFoundError:
+                continue
+            leaving = [row.oid for row in rows if row.oid in dead]
+            if leaving:
+                yield PackToSweep(pack.name, pack.path, rows, dead, leaving)
 
 
 def on_disk(layout: Layout) -> OnDisk:
@@ -179,5 +182,5 @@ def take_out_of_packs(store: ObjectStore, disk: OnDisk, dead: Collection[bytes])
 
     Raises what `sweep_packs` raises.
     """
-    sweep_packs(store.names, list(disk.packs_with(dead)), lambda: ())
+    sweep_packs(store.names, disk.packs_with(dead), lambda: ())
     store.forget_packs()

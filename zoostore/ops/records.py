@@ -265,34 +265,36 @@ class Records:
         """
         records = cls(spool)
         empty: dict[str, bool] = {}
-        others: dict[str, dict[str, Tracked]] = {}
+        others: dict[str, _Rows] = {}
         for path, tracked in new:
             if tracked.entry.kind is Kind.DIRECTORY:
                 empty[path + "/"] = tracked.is_laid_out
             else:
                 prefix, name = parted(path)
-                others.setdefault(prefix, {})[name] = tracked
+                others.setdefault(prefix, _Rows()).put(name, tracked)
         for folder in paths.folders():
             kept = ((path, now(path, tracked)) for path, tracked in folder.items())
             items = {path: tracked for path, tracked in kept if tracked is not None}
             if folder.names:
                 begin = len(folder.prefix)
-                names = {path[begin:]: tracked for path, tracked in items.items()}
-                records._add_items(folder.prefix, names | others.pop(folder.prefix, {}))
+                rows = _Rows()
+                for path, tracked in items.items():
+                    rows.put(path[begin:], tracked)
+                rows.update(others.pop(folder.prefix, _Rows()))
+                records._add_rows(folder.prefix, rows)
             else:
                 empty |= {path + "/": tracked.is_laid_out for path, tracked in items.items()}
-        for prefix, items in others.items():
-            records._add_items(prefix, items)
+        for prefix in list(others):
+            records._add_rows(prefix, others.pop(prefix))
         for prefix in empty.keys() - with_all_above(records._places):  # others hold something now
             records.add_empty(prefix, is_laid_out=empty[prefix])
         return records
 
-    def _add_items(self, prefix: str, items: Mapping[str, Tracked]) -> None:
-        names = sorted(items)
-        tracked = [items[name] for name in names]
-        targets = [item.entry.target for item in tracked if item.entry.kind is Kind.LINK]
+    def _add_rows(self, prefix: str, rows: "_Rows") -> None:
+        names = sorted(rows.rows)
+        targets = [rows.targets[name] for name in names if name in rows.targets]
         if names:
-            self.add(prefix, names, b"".join(map(row_of, tracked)), targets)
+            self.add(prefix, names, b"".join(map(rows.rows.__getitem__, names)), targets)
 
     def add(
         self,
@@ -330,6 +332,33 @@ class Records:
         # The checksum is of all before it.
         out.write(_TAIL.pack(at, len(self._places), Oid.parse(snapshot), b"")[:-OID_BYTES])
         file.write(out.oid())
+
+
+class _Rows:
+    """What is to be recorded of a folder, in whatever order it comes.
+
+    Attributes:
+        rows: by name.
+        targets: of the links.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, bytes] = {}
+        self.targets: dict[str, str] = {}
+
+    def put(self, name: str, tracked: Tracked) -> None:
+        """Record a file or a link, in place of what was."""
+        self.rows[name] = row_of(tracked)
+        self.targets.pop(name, None)
+        if tracked.entry.kind is Kind.LINK:
+            self.targets[name] = tracked.entry.target
+
+    def update(self, others: "_Rows") -> None:
+        """Record all that others do, in place of what was."""
+        for name, row in others.rows.items():
+            self.rows[name] = row
+            self.targets.pop(name, None)
+        self.targets |= others.targets
 
 
 def snapshot_of(tail: bytes) -> Oid:

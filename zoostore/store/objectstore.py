@@ -36,6 +36,8 @@ LARGE_OBJECT = 1 << 16
 """Objects of at least this many bytes are loose, so that they can be linked."""
 
 _LOOKED_UP_TOGETHER = 1000
+_MOVES = 8
+"""So often an object may be packed anew between looking for it and opening the pack."""
 
 
 class ObjectStore:
@@ -400,14 +402,7 @@ class ObjectStore:
         return self.layout.pack(record.name) if record else None
 
     def _read_packed(self, oid: Oid, location: Location, *, again: bool = True) -> bytes:
-        try:
-            pack = self._pack(oid, location.pack)
-        except MissingObject:
-            copy = self.location(oid)
-            if not again or copy is None or copy.pack == location.pack:
-                raise
-            # gc has just packed it anew
-            return self._read_packed(oid, copy, again=False)
+        pack, location = self._open_pack(oid, location)
         from zoostore.store.packs import check_object
 
         data = pack.read(location.offset, location.stored)
@@ -426,6 +421,18 @@ class ObjectStore:
                 raise
             return self._read_packed(oid, copy, again=False)
         return data
+
+    def _open_pack(self, oid: Oid, location: Location) -> tuple[PackReader, Location]:
+        """The pack that holds an object, and where; gc may just have packed it anew, and again."""
+        for _ in range(_MOVES):
+            try:
+                return self._pack(oid, location.pack), location
+            except MissingObject:
+                copy = self.location(oid)
+                if copy is None or copy.is_loose or copy.pack == location.pack:
+                    raise
+                location = copy
+        return self._pack(oid, location.pack), location
 
     def _pack(self, oid: Oid, number: int) -> PackReader:
         if number not in self._packs:

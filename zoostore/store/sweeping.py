@@ -1,21 +1,23 @@
 """Sweeping: objects that nobody needs leave the store, while others may be writing to it.
 
-The index forgets them first, all at once and durably, and their files go afterwards, a few at a
-time. Both happen in transactions of the index, of which there is one at a time. Whoever looks for
-an object in between finds it on the disk, and so in the index again: then its file stays. Whoever
-found it before, and then points a name to it, sees that the sweep mark is another, and looks again
-(`require_kept`). No lock is held while bytes move.
+The index forgets them first, durably, and their files go afterwards, a few at a time. Both happen
+in transactions of the index, of which there is one at a time, and in each it is asked anew what is
+needed by now. Whoever looks for an object in between finds it on the disk, and so in the index
+again: then its file stays. Whoever found it before, and then points a name to it, sees that the
+sweep mark is another, and looks again (`require_kept`). No lock is held while bytes move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from zoostore.digest import Oid
-from zoostore.errors import SweptAway
+from zoostore.errors import DamagedContent, SweptAway
 from zoostore.files.staging import Staging, fsync_directory
+from zoostore.groups import batched, grouped
 from zoostore.objects.aliases import Aliases, aliases_oid, decode_aliases, encode_aliases
 from zoostore.store.index import Writer
 from zoostore.store.layout import Layout
@@ -24,11 +26,21 @@ from zoostore.store.packs import PackReader, Rows, check_object
 from zoostore.store.records import Location, ObjectKind, Packed
 from zoostore.store.repacking import NewPack, write_pack
 
-Revived = Callable[[], Collection[bytes]]
+Revived = Callable[[], Container[bytes]]
 """What a name leads to by now, that none led to when it was said that it can go."""
 
+Tell = Callable[[Iterable[bytes]], object]
+"""Is told of objects that are gone."""
+
 _FILES_AT_A_TIME = 256
+_TOGETHER = 2048
+"""Objects whose places change in one transaction, which is in memory as a whole."""
+
 _PACK_BYTES = 256 << 20
+_ROWS_TOGETHER = 1 << 15
+"""So many objects are in packs that are swept together, or a few more."""
+
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +50,19 @@ class PackToSweep:
     Attributes:
         name, path: of the pack.
         rows: all that is in it.
-        dead: the objects in it that can go.
+        dead: the objects that can go; others than those in the pack may be among them.
+        leaving: those that are in the pack.
     """
 
     name: Oid
     path: Path
     rows: Rows
-    dead: frozenset[Oid]
+    dead: Container[bytes]
+    leaving: Sequence[Oid]
 
-    @property
-    def kept(self) -> list[Packed]:
+    def kept(self) -> Iterator[Packed]:
         """What is in it and stays, in the order in which it stands there."""
-        return [row for row in self.rows.in_place() if row.oid not in self.dead]
+        return (row for row in self.rows.in_place() if row.oid not in self.dead)
 
 
 def require_kept(index: Writer, layout: Layout, oids: Iterable[Oid]) -> None:
@@ -71,18 +84,23 @@ def require_kept(index: Writer, layout: Layout, oids: Iterable[Oid]) -> None:
         )
 
 
-def sweep_loose(names: Names, oids: Sequence[Oid], revived: Revived) -> set[Oid]:
-    """Remove loose objects; those that are gone."""
-    _forget_loose(names, oids, revived)
-    gone: set[Oid] = set()
-    for start in range(0, len(oids), _FILES_AT_A_TIME):
-        gone |= _unlink_loose(names, oids[start : start + _FILES_AT_A_TIME], revived)
-    return gone
+def _tell_nobody(_: Iterable[bytes]) -> None:
+    pass
+
+
+def sweep_loose(
+    names: Names, oids: Iterable[Oid], revived: Revived, tell: Tell = _tell_nobody
+) -> None:
+    """Remove loose objects, some at a time."""
+    for some in batched(oids, _TOGETHER):
+        _forget_loose(names, some, revived)
+        for few in batched(some, _FILES_AT_A_TIME):
+            tell(_unlink_loose(names, few, revived))
 
 
 def _forget_loose(names: Names, oids: Sequence[Oid], revived: Revived) -> None:
     def forget(index: Writer) -> None:
-        dead = set(oids).difference(revived())
+        dead = _without_those_back(oids, revived)
         for oid in dead:
             location = index.location(oid)
             if location is not None and location.is_loose:
@@ -90,15 +108,14 @@ def _forget_loose(names: Names, oids: Sequence[Oid], revived: Revived) -> None:
         index.forget_aliases(dead)
         index.mark_swept()
 
-    if oids:
-        names.update(forget)
-        names.make_index_durable()
+    names.update(forget)
+    names.make_index_durable()
 
 
 def _unlink_loose(names: Names, oids: Iterable[Oid], revived: Revived) -> set[Oid]:
     def unlink(index: Writer) -> set[Oid]:
         gone = set()
-        for oid in set(oids).difference(revived()):
+        for oid in _without_those_back(oids, revived):
             location = index.location(oid)
             if location is None or not location.is_loose:  # and otherwise somebody has found it
                 names.layout.loose(oid).unlink(missing_ok=True)
@@ -109,55 +126,155 @@ def _unlink_loose(names: Names, oids: Iterable[Oid], revived: Revived) -> set[Oi
     return names.update(unlink)
 
 
-def sweep_packs(names: Names, packs: Sequence[PackToSweep], revived: Revived) -> set[Oid]:
-    """Take what can go out of packs: what stays in them is packed anew; the objects gone.
+def _without_those_back(oids: Iterable[Oid], revived: Revived) -> set[Oid]:
+    back = revived()
+    return {oid for oid in oids if oid not in back}
+
+
+def sweep_packs(
+    names: Names, packs: Iterable[PackToSweep], revived: Revived, tell: Tell = _tell_nobody
+) -> None:
+    """Take what can go out of packs, some packs at a time: what stays in them is packed anew.
 
     Raises:
-        DamagedContent: what stays is damaged; no pack was changed.
+        DamagedContent: what stays is damaged in some. They were left as they are.
     """
-    packed = _pack_anew(names.layout, packs)
-    swept: list[PackToSweep] = []
-
-    def retire(index: Writer) -> None:
-        back = revived()
-        swept[:] = [pack for pack in packs if pack.dead.isdisjoint(back)]
-        new: dict[Oid, Location] = {}
-        for record, rows in packed:
-            number = index.add_pack(record)
-            new |= {row.oid: Location.packed(number, row) for row in rows}
-        for pack in swept:
-            _retire(index, pack, new)
-        tables = [row for _, rows in packed for row in rows if row.kind is ObjectKind.ALIASES]
-        index.set_locations((row.oid, new[row.oid]) for row in tables)
-        index.forget_aliases(set().union(*(pack.dead for pack in swept)))
-        index.mark_swept()
-
-    def remove(index: Writer) -> None:
-        retire(index)  # another process may have seen the file in between, and indexed it again
-        for pack in swept:
-            pack.path.unlink(missing_ok=True)
-
-    if packs:
-        names.update(retire)
-        names.make_index_durable()
-        names.update(remove)
-    return set().union(*(pack.dead for pack in swept))
+    damage: DamagedContent | None = None
+    for some in grouped(packs, _rows_in, most=_TOGETHER, most_size=_ROWS_TOGETHER):
+        try:
+            made = _pack_anew(names.layout, some)
+        except DamagedContent as error:
+            damage = damage or error
+            continue
+        _Sweep(names, made, revived).take_away(some, tell)
+    if damage is not None:
+        raise damage
 
 
-def _retire(index: Writer, pack: PackToSweep, new: dict[Oid, Location]) -> None:
-    """Point the index to the new places of what stays, and forget the rest and the pack."""
-    number = index.pack_number(pack.name)
+def _rows_in(pack: PackToSweep) -> int:
+    return len(pack.rows)
+
+
+class _Sweep:
+    """Replaces packs by others that hold what stays of them.
+
+    Every transaction leaves an index that can be worked with. What stays is found in the new packs
+    before anything is forgotten, and a pack goes when the index knows of nothing that is in it.
+
+    Args:
+        made: the new packs, durable, with all that stays.
+    """
+
+    def __init__(self, names: Names, made: Sequence[NewPack], revived: Revived) -> None:
+        self._names = names
+        self._made = made
+        self._revived = revived
+
+    def take_away(self, packs: Sequence[PackToSweep], tell: Tell) -> None:
+        """Remove packs, but for those that hold what is needed again."""
+        left = packs
+        for _ in range(_TRIES):
+            self._relocate(left)
+            needed = self._forget(left)
+            left = [pack for pack in left if pack.name not in needed]
+            gone = self._remove(self._retire(left))
+            for pack in gone:
+                tell(pack.leaving)
+            left = [pack for pack in left if pack not in gone]
+            if not left:
+                return
+            # Another process has seen a file in between, and indexed it again.
+
+    def _relocate(self, packs: Sequence[PackToSweep]) -> None:
+        """Have the index find in the new packs what it finds in these."""
+        self._names.update(self._begin_new)
+        for new in self._made:
+            for some in batched(new.rows, _TOGETHER):
+                self._names.update(partial(_move, packs=packs, new=new, rows=some))
+        self._names.update(self._end_new)
+
+    def _begin_new(self, index: Writer) -> None:
+        for new in self._made:
+            index.begin_pack(new.record)
+
+    def _end_new(self, index: Writer) -> None:
+        for new in self._made:
+            index.end_pack(new.record.name)
+
+    def _forget(self, packs: Sequence[PackToSweep]) -> set[Oid]:
+        """Have the index forget what can go; the names of packs with what is needed again."""
+
+        def forget(index: Writer, some: Sequence[tuple[Oid, Oid]]) -> set[Oid]:
+            dead = _without_those_back((oid for _, oid in some), self._revived)
+            for name, oid in some:
+                if oid in dead and _is_in(index.location(oid), {index.pack_number(name)}):
+                    index.forget_object(oid)
+            index.forget_aliases(dead)
+            index.mark_swept()
+            return {name for name, oid in some if oid not in dead}
+
+        needed: set[Oid] = set()
+        leaving = ((pack.name, oid) for pack in packs for oid in _superseded(pack))
+        for some in batched(leaving, _TOGETHER):
+            needed |= self._names.update(partial(forget, some=some))
+        return needed
+
+    def _retire(self, packs: Sequence[PackToSweep]) -> list[PackToSweep]:
+        """Have the index forget packs of which it knows nothing more; these packs."""
+
+        def retire(index: Writer) -> list[PackToSweep]:
+            retired = []
+            for pack in packs:
+                number = index.pack_number(pack.name)
+                places = (index.location(Oid(oid)) for oid, *_ in pack.rows.raw())
+                if number is None or not any(_is_in(place, {number}) for place in places):
+                    retired.append(pack)
+                    if number is not None:
+                        index.forget_pack_record(number)
+            index.mark_swept()
+            return retired
+
+        retired = self._names.update(retire)
+        self._names.make_index_durable()
+        return retired
+
+    def _remove(self, packs: Sequence[PackToSweep]) -> list[PackToSweep]:
+        """Remove the files of packs that the index does not know; these packs."""
+
+        def remove(index: Writer) -> list[PackToSweep]:
+            unknown = [pack for pack in packs if index.pack_number(pack.name) is None]
+            for pack in unknown:
+                pack.path.unlink(missing_ok=True)
+            index.mark_swept()
+            return unknown
+
+        return self._names.update(remove)
+
+
+def _move(
+    index: Writer, packs: Sequence[PackToSweep], new: NewPack, rows: Sequence[Packed]
+) -> None:
+    """Have the index find some objects in a new pack that it finds in others."""
+    number = index.pack_number(new.record.name)
+    old = {index.pack_number(pack.name) for pack in packs}
     if number is None:
         return
-    for row in pack.rows:
-        location = index.location(row.oid)
-        if location is None or location.pack != number:
-            continue
-        if row.oid in new:
-            index.set_locations([(row.oid, new[row.oid])])
-        else:
-            index.forget_object(row.oid)
-    index.forget_pack_record(number)
+    for row in rows:
+        if row.kind is ObjectKind.ALIASES or _is_in(index.location(row.oid), old):
+            index.set_locations([(row.oid, Location.packed(number, row))])
+
+
+def _superseded(pack: PackToSweep) -> Iterator[Oid]:
+    """What the index need not know to be in a pack any more.
+
+    Tables of aliases stay, or there are others in their stead: they are in the new packs.
+    """
+    yield from pack.leaving
+    yield from (row.oid for row in pack.rows if row.kind is ObjectKind.ALIASES)
+
+
+def _is_in(location: Location | None, packs: Container[int | None]) -> bool:
+    return location is not None and not location.is_loose and location.pack in packs
 
 
 def _pack_anew(layout: Layout, packs: Sequence[PackToSweep]) -> list[NewPack]:
@@ -177,19 +294,18 @@ def _pack_anew(layout: Layout, packs: Sequence[PackToSweep]) -> list[NewPack]:
 
 def _what_stays(packs: Sequence[PackToSweep]) -> Iterator[tuple[Oid, ObjectKind, bytes]]:
     """The objects of packs that stay, and of their tables of aliases what is about those."""
-    dead = frozenset[Oid]().union(*(pack.dead for pack in packs))
     for pack in packs:
         with PackReader(pack.path) as reader:
-            for row in pack.kept:
+            for row in pack.kept():
                 data = reader.read(row.offset, row.stored)
                 check_object(row.oid, row.kind, data, str(pack.path))
                 if row.kind is not ObjectKind.ALIASES:
                     yield row.oid, row.kind, data
-                elif (table := _without(data, dead)) is not None:
+                elif (table := _without(data, pack.dead)) is not None:
                     yield aliases_oid(table), row.kind, table
 
 
-def _without(table: bytes, dead: frozenset[Oid]) -> bytes | None:
+def _without(table: bytes, dead: Container[bytes]) -> bytes | None:
     """A table of aliases without those of some contents; None if none are left."""
     aliases = decode_aliases(table)
     known = frozenset(item for item in aliases.known if item[0] not in dead)
