@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,11 +15,11 @@ from zoostore.digest import hash_bytes
 from zoostore.errors import FileChanged, LocalChanges, UnsafeName
 from zoostore.files import readers, spool
 from zoostore.files.reading import read_together
-from zoostore.ops import fetching, laying, looking, taking, taking_cached, tracking
+from zoostore.ops import fetching, laying, looking, publish, taking, taking_cached, tracking
 from zoostore.ops.adopt import Adopted
 from zoostore.ops.recording import Recorded
 from zoostore.sources import remote_pack
-from zoostore.store import batch
+from zoostore.store import batch, sweeping
 from zoostore.store.index import Writer
 from zoostore.store.records import PackedRow, PackRecord
 
@@ -47,6 +48,10 @@ PARTS = {
     (taking_cached, "_TOGETHER_FILES"): 3,
     (readers, "_BETWEEN"): 4,
     (fetching, "_TOGETHER"): 6,
+    (publish, "_MOST_IN_PACK"): 25,
+    (publish, "_LOOKED_UP_TOGETHER"): 9,
+    (sweeping, "_TOGETHER"): 7,
+    (sweeping, "_ROWS_TOGETHER"): 20,
     (fetching, "_ASKED_TOGETHER"): 2,
     (remote_pack, "_RUN"): 200,
     (remote_pack, "_WHOLE_UP_TO"): 100,
@@ -377,3 +382,41 @@ def test_what_is_lost_comes_back_from_copies_and_from_the_zoo(
     assert done.is_done
     assert not done.missing
     assert bit_by_bit.verify().is_clean
+
+
+def test_what_is_published_in_many_packs_is_pulled(
+    bit_by_bit: Store, new_store: Callable[[str], Store], source: Path, look: Look, tmp_path: Path
+) -> None:
+    bit_by_bit.add(source, STUB)
+    bit_by_bit.add(source / "d01", "zoo:part")
+
+    first = bit_by_bit.publish([STUB, "zoo:part"], tmp_path / "zoo")
+    again = bit_by_bit.publish([STUB, "zoo:part"], tmp_path / "zoo")
+
+    assert len(list((tmp_path / "zoo/packs").iterdir())) > 4
+    assert first.new_objects > len({*FILES.values()})
+    assert (again.new_objects, again.new_bytes) == (0, 0)
+    other = new_store("other")
+    other.add_remote("zoo", str(tmp_path / "zoo"))
+    for stub, folder in ((STUB, source), ("zoo:part", source / "d01")):
+        other.checkout(stub, tmp_path / stub[4:], link="copy")
+        assert look(tmp_path / stub[4:]) == look(folder)
+    assert other.verify().is_clean
+
+
+def test_what_nobody_needs_goes_bit_by_bit(bit_by_bit: Store, source: Path) -> None:
+    bit_by_bit.add(source, STUB)
+    bit_by_bit.add(source / "d01", "zoo:part")
+    kept = bit_by_bit.files("zoo:part")
+    bit_by_bit.remove(STUB)
+
+    planned = bit_by_bit.gc(grace=0)
+    done = bit_by_bit.gc(grace=0, yes=True)
+
+    contents = {content for content in FILES.values() if isinstance(content, bytes)}
+    assert done.removed_objects == planned.removed_objects > len(contents)
+    assert bit_by_bit.verify().is_clean
+    assert bit_by_bit.verify().objects == done.kept_objects
+    assert bit_by_bit.files("zoo:part") == kept
+    shutil.rmtree(bit_by_bit.path / "index")
+    assert Store(bit_by_bit.path).verify().objects == done.kept_objects

@@ -7,18 +7,13 @@ read from the listing that needs it.
 from __future__ import annotations
 
 import itertools
-from array import array
 from collections.abc import Collection, Iterable, Iterator
 
 from zoostore import streamed
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
 from zoostore.objects.listing import Listing
-from zoostore.ops.numbering import Numbering
-from zoostore.ops.oid_set import KEY_BYTES
-
-_SIZE_BYTES = 8
-_RECORD_BYTES = KEY_BYTES + _SIZE_BYTES
+from zoostore.ops.oid_map import OidMap
 
 
 class Missing(Collection[Oid]):
@@ -38,31 +33,14 @@ class Missing(Collection[Oid]):
 
     def __init__(self, listing: Listing, found: Iterable[tuple[Oid, int]]) -> None:
         self.listing = listing
-        self._sizes = array("Q")
-        self._parts: list[_Part] = []
-        for keys in self._in_order(found):
-            self._parts.append(_Part(len(self._sizes) - len(keys), keys))
+        self._map = OidMap(found)
+        if not self._map.is_certain:
+            raise MalformedObject("A snapshot says that a content has two different sizes.")
+        self._sizes = self._map.numbers
         self._has_come = bytearray(len(self._sizes))
         self.count = self._left = len(self._sizes)
         self.size = sum(self._sizes)
         self._held: dict[Oid, str] | None = None
-
-    def _in_order(self, found: Iterable[tuple[Oid, int]]) -> Iterator[list[bytes]]:
-        """How their ids begin, in rising order, those that have their first byte in common
-        together; their sizes are taken note of."""
-        collected = [bytearray() for _ in range(256)]
-        for oid, size in found:
-            collected[oid[0]] += oid[:KEY_BYTES] + size.to_bytes(_SIZE_BYTES, "big")
-        collected.reverse()
-        while collected:
-            joined = bytes(collected.pop())
-            starts = range(0, len(joined), _RECORD_BYTES)
-            records = sorted({joined[at : at + _RECORD_BYTES] for at in starts})
-            keys = [record[:KEY_BYTES] for record in records]
-            if len(set(keys)) < len(keys):
-                raise MalformedObject("A snapshot says that a content has two different sizes.")
-            self._sizes.extend(int.from_bytes(record[KEY_BYTES:], "big") for record in records)
-            yield keys
 
     def __len__(self) -> int:
         """How many are left."""
@@ -96,7 +74,7 @@ class Missing(Collection[Oid]):
         """Read the listing. What stands at several paths is given once."""
         seen = bytearray(is_known)
         for path, entry in self.listing.items():
-            number = self._find(entry.oid) if entry.kind.is_file else None
+            number = self._map.place(entry.oid) if entry.kind.is_file else None
             if number is not None and not (seen[number] or is_known[number]):
                 seen[number] = True
                 yield path, entry.oid, self._sizes[number]
@@ -129,27 +107,6 @@ class Missing(Collection[Oid]):
         return (not come for come in self._has_come)
 
     def _number(self, oid: bytes) -> int | None:
-        """The number of one that is left."""
-        number = self._find(oid)
+        """The number of one that is left: its place in the map."""
+        number = self._map.place(oid)
         return None if number is None or self._has_come[number] else number
-
-    def _find(self, oid: bytes) -> int | None:
-        """The number of one that is left, or was."""
-        return self._parts[oid[0]].find(oid)
-
-
-class _Part:
-    """Those whose ids have their first byte in common.
-
-    Args:
-        first: the number of the first of them.
-        keys: how they begin, in rising order.
-    """
-
-    def __init__(self, first: int, keys: list[bytes]) -> None:
-        self._first = first
-        self._numbering = Numbering([[key[1:] for key in keys]], KEY_BYTES - 1)
-
-    def find(self, oid: bytes) -> int | None:
-        number = self._numbering.find(oid[1:])
-        return None if number is None else self._first + number

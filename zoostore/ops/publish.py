@@ -7,20 +7,24 @@ a reader sees the zoo as it was or as it will be. Nothing that is there is writt
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from zoostore.digest import Oid, hash_bytes
+from zoostore.digest import OID_BYTES, Oid, hash_bytes
 from zoostore.errors import DamagedContent, DirectoryNotEmpty
 from zoostore.files.claim import claim
 from zoostore.files.copying import copy_aside
 from zoostore.files.sharing import make_folder
 from zoostore.files.staging import Staging, fsync_directory, publish, replace_durably
+from zoostore.groups import batched
 from zoostore.objects.snapshot import Snapshot
-from zoostore.objects.tree import Entry, Kind
+from zoostore.objects.tree import Entry
 from zoostore.objects.walking import walk
 from zoostore.ops.history import Found
+from zoostore.ops.oid_map import OidMap
+from zoostore.ops.oid_set import KEY_BYTES, Key, OidSet
 from zoostore.progress import Progress
 from zoostore.sources.catalog import (
     MANIFEST,
@@ -41,6 +45,13 @@ from zoostore.transport.directory import DirectoryFiles
 _CLAIM = "zoo.lock"
 _TMP = "tmp"
 
+_PACKED_KINDS = (ObjectKind.BLOB, ObjectKind.TREE, ObjectKind.SNAPSHOT)
+"""In the order in which they stand in a pack."""
+
+_MOST_IN_PACK = 1 << 17
+_LOOKED_UP_TOGETHER = 1000
+_SIZE_BYTES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -60,12 +71,21 @@ class Published:
     total_models: int
 
 
-@dataclass
 class _Needed:
-    """What one model needs: small objects with their kind, large ones with their size."""
+    """What one model needs. There may be very many: they are known by their bytes.
 
-    small: dict[Oid, ObjectKind] = field(default_factory=dict)
-    large: dict[Oid, int] = field(default_factory=dict)
+    Attributes:
+        small: objects in packs, by kind.
+        large: blobs, each with its size behind its oid.
+    """
+
+    def __init__(self) -> None:
+        self.small = {kind: OidSet(OID_BYTES) for kind in _PACKED_KINDS}
+        self.large = OidSet(OID_BYTES + _SIZE_BYTES)
+
+    def sized(self) -> Iterator[tuple[Oid, int]]:
+        """The large blobs, and their sizes in bytes."""
+        return map(_split, self.large)
 
 
 def publish_models(
@@ -89,10 +109,10 @@ def publish_models(
         needed = {found.stub: _needs(store, found) for found in models}
         progress.begin("publishing", zoo.bytes_to_write(needed.values()))
         try:
-            zoo.write(needed.values(), progress)
+            packs = zoo.write(needed.values(), progress)
             lines = {
-                found.stub: _line(store, found, zoo.packs_of(needed[found.stub]))
-                for found in models
+                found.stub: _line(store, found, names)
+                for found, names in zip(models, packs, strict=True)
             }
             total = zoo.list(lines, name)
         finally:
@@ -122,20 +142,26 @@ def _needs(store: ObjectStore, found: Found) -> _Needed:
     needed = _Needed()
     for oid in {found.id, *store.names.tags(found.stub).values()}:
         snapshot: Snapshot = store.snapshot(oid)
-        needed.small[oid] = ObjectKind.SNAPSHOT
+        needed.small[ObjectKind.SNAPSHOT].add(oid)
 
         def read_tree(tree: Oid) -> dict[str, Entry]:
-            needed.small[tree] = ObjectKind.TREE
+            needed.small[ObjectKind.TREE].add(tree)
             return store.tree(tree)
 
-        for _, entry in walk(read_tree, snapshot.tree):
-            if entry.kind is Kind.LINK or entry.kind is Kind.DIRECTORY:
-                continue
-            if store.loose_path(entry.oid) is None:
-                needed.small[entry.oid] = ObjectKind.BLOB
-            else:
-                needed.large[entry.oid] = entry.size
+        files = (entry for _, entry in walk(read_tree, snapshot.tree) if entry.kind.is_file)
+        for some in batched(files, _LOOKED_UP_TOGETHER):
+            packed = store.packed({entry.oid for entry in some})
+            for entry in some:
+                if entry.oid in packed or store.loose_path(entry.oid) is None:
+                    needed.small[ObjectKind.BLOB].add(entry.oid)
+                else:
+                    needed.large.add(entry.oid + entry.size.to_bytes(_SIZE_BYTES, "big"))
     return needed
+
+
+def _split(sized: bytes) -> tuple[Oid, int]:
+    """A large blob's oid and size, out of how they are kept."""
+    return Oid(sized[:OID_BYTES]), int.from_bytes(sized[OID_BYTES:], "big")
 
 
 def _line(store: ObjectStore, found: Found, packs: dict[Oid, int]) -> Listed:
@@ -159,12 +185,12 @@ class _Zoo:
             self._listed = dict(source.catalog)
             self._name = source.manifest.name
             self._old_catalog = source.manifest.catalog
-        self._pack_sizes: dict[Oid, int] = {}
-        self._pack_of: dict[Oid, Oid] = {}
+        self._packs: dict[Oid, int] = {}
         for listed in self._listed.values():
-            self._pack_sizes |= listed.packs
-        for pack in self._pack_sizes:
-            self._learn(pack)
+            self._packs |= listed.packs
+        self._names = list(self._packs)
+        self._pack_of = OidMap(self._packed())
+        self._pack_of_new: dict[Key, int] = {}
         self.new_objects = 0
         self.new_bytes = 0
 
@@ -173,13 +199,17 @@ class _Zoo:
         with contextlib.suppress(OSError):  # another publisher may have left something in it
             (self._directory / _TMP).rmdir()
 
-    def _learn(self, name: Oid) -> None:
-        with PackReader(self._directory / pack_path(name)) as pack:
-            self._pack_of |= {row.oid: name for row in pack.table()}
+    def _packed(self) -> Iterator[tuple[Oid, int]]:
+        """All that its packs hold, with their numbers."""
+        for number, name in enumerate(self._names):
+            with PackReader(self._directory / pack_path(name)) as pack:
+                yield from ((row.oid, number) for row in pack.table())
 
     def bytes_to_write(self, needed: Iterable[_Needed]) -> int:
-        large = {oid: size for model in needed for oid, size in model.large.items()}
-        return sum(size for oid, size in large.items() if not self._has_large(oid, size))
+        large = OidSet(OID_BYTES + _SIZE_BYTES)
+        for model in needed:
+            large.update(model.large)
+        return sum(size for oid, size in map(_split, large) if not self._has_large(oid, size))
 
     def _has_large(self, oid: Oid, size: int) -> bool:
         try:
@@ -187,25 +217,28 @@ class _Zoo:
         except FileNotFoundError:
             return False
 
-    def packs_of(self, needed: _Needed) -> dict[Oid, int]:
-        """The packs that hold a model's small objects, with their sizes in bytes."""
-        names = {self._pack_of[oid] for oid in needed.small}
-        return {name: self._pack_sizes[name] for name in names}
+    def write(self, needed: Collection[_Needed], progress: Progress) -> list[dict[Oid, int]]:
+        """Write the objects that are not there yet, and make them durable.
 
-    def write(self, needed: Iterable[_Needed], progress: Progress) -> None:
-        """Write the objects that are not there yet, and make them durable."""
+        Returns:
+            The packs that hold each model's small objects, with their sizes in bytes.
+        """
         folders: set[Path] = set()
+        packs: list[dict[Oid, int]] = []
         for model in needed:
-            for oid, size in model.large.items():
+            others_follow = len(packs) + 1 < len(needed)
+            for oid, size in model.sized():
                 if not self._has_large(oid, size):
                     folders.add(self._write_large(oid))
                     self._count(size)
                     progress.advance(size)
-            self._write_pack(model)
+            names = self._packs_for(model, others_follow=others_follow)
+            packs.append({name: self._packs[name] for name in names})
         for folder in folders:
             fsync_directory(folder)
         for name in ("objects", "packs"):
             fsync_directory(self._directory / name)
+        return packs
 
     def _write_large(self, oid: Oid) -> Path:
         source = self._store.loose_path(oid)
@@ -223,21 +256,48 @@ class _Zoo:
             publish(file, staged, target)
         return target.parent
 
-    def _write_pack(self, model: _Needed) -> None:
-        """One pack with the model's small objects that are in none yet; trees lie together."""
-        new = [(kind, oid) for oid, kind in model.small.items() if oid not in self._pack_of]
-        if not new:
-            return
+    def _packs_for(self, model: _Needed, *, others_follow: bool) -> list[Oid]:
+        """The packs that a model needs, new ones with what is in none yet; trees lie together."""
+        numbers: set[int] = set()
+        new = self._in_none(model, numbers)
+        while (first := next(new, None)) is not None:
+            some = itertools.islice(new, _MOST_IN_PACK - 1)
+            objects = itertools.chain([first], some)
+            numbers.add(self._write_pack(objects, others_follow=others_follow))
+        return [self._names[number] for number in sorted(numbers)]
+
+    def _in_none(self, model: _Needed, numbers: set[int]) -> Iterator[tuple[ObjectKind, Oid]]:
+        """What a model needs and no pack has. The set gets the packs that have the rest."""
+        for kind, oids in model.small.items():
+            for oid in map(Oid, oids):
+                number = self._pack_of.get(oid)
+                number = self._pack_of_new.get(oid[:KEY_BYTES]) if number is None else number
+                if number is None:
+                    yield kind, oid
+                else:
+                    numbers.add(number)
+
+    def _write_pack(self, objects: Iterable[tuple[ObjectKind, Oid]], *, others_follow: bool) -> int:
+        """Write a pack; its number.
+
+        Args:
+            others_follow: whether other models come, which may need the same objects.
+        """
         with self._staging.new_file() as (file, staged):
             writer = PackWriter(file)
-            for kind, oid in sorted(new):
+            for kind, oid in objects:
                 data = self._store.read_packed(oid, kind)
                 writer.add(oid, kind, data)
                 self._count(len(data))
             name, rows = writer.finish()
             status = publish(file, staged, self._directory / pack_path(name))
-        self._pack_sizes[name] = status.st_size
-        self._pack_of |= {row.oid: name for row in rows}
+        number = len(self._names)
+        self._names.append(name)
+        self._packs[name] = status.st_size
+        if others_follow:
+            keys = (oid[:KEY_BYTES] for oid, *_ in rows.raw())
+            self._pack_of_new |= dict.fromkeys(keys, number)
+        return number
 
     def _count(self, size: int) -> None:
         self.new_objects += 1
