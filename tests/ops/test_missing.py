@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from zoostore import streamed
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import MalformedObject
+from zoostore.files import spool
 from zoostore.objects.tree import Entry, Kind
 from zoostore.ops.missing import Missing
 
@@ -34,6 +35,7 @@ def test_what_is_left_is_what_did_not_come(
     listing = listing_of(numbers)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streamed, "FEW", few)
+        patch.setattr(spool, "_IN_MEMORY", 1 + few * 1000)
         missing = Missing(listing, ((oid(number), number * 1000) for number in wanted))
         left = set(wanted)
         assert (missing.count, missing.size) == (len(left), sum(left) * 1000)

@@ -37,7 +37,7 @@ class Spool:
     def __len__(self) -> int:
         return self._written + len(self._rest)
 
-    def append(self, data: bytes | bytearray) -> None:
+    def append(self, data: bytes | bytearray | memoryview) -> None:
         """Add some at the end. Raises `OSError` where the disk is full."""
         self._rest += data
         if len(self._rest) >= _IN_MEMORY and self._new_file is not None:

@@ -1,12 +1,14 @@
-"""Maps from very many oids to numbers, at 24 bytes each, and not 230.
+"""Maps from very many oids to numbers. One takes 16 bytes, and not 230; the rest is in files.
 
 An oid is known by its first half, as in `ops.oid_set`.
 """
 
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from zoostore.digest import Oid
+from zoostore.files.spool import Bytes, Spool, temporary_file
 from zoostore.ops.numbering import Numbering
 from zoostore.ops.oid_set import KEY_BYTES
 
@@ -28,30 +30,24 @@ class OidMap:
     def __init__(self, found: Iterable[tuple[Oid, int]]) -> None:
         self.numbers = array("Q")
         self.is_certain = True
-        self._parts: list[_Part] = []
-        for keys in self._in_order(found):
-            self._parts.append(_Part(len(self.numbers) - len(keys), keys))
+        with Spool(temporary_file) as spool:
+            for oid, number in found:
+                spool.append(oid[:KEY_BYTES] + number.to_bytes(_NUMBER_BYTES, "big"))
+            groups = _by_first_byte(spool.view())
+        self._places = Numbering(map(self._take, groups), KEY_BYTES)
 
-    def _in_order(self, found: Iterable[tuple[Oid, int]]) -> Iterator[list[bytes]]:
-        """How the oids begin, in rising order, those that have their first byte in common
-        together; their numbers are taken note of."""
-        collected = [bytearray() for _ in range(256)]
-        for oid, number in found:
-            collected[oid[0]] += oid[:KEY_BYTES] + number.to_bytes(_NUMBER_BYTES, "big")
-        collected.reverse()
-        while collected:
-            joined = bytes(collected.pop())
-            starts = range(0, len(joined), _RECORD_BYTES)
-            records = sorted({joined[at : at + _RECORD_BYTES] for at in starts}, reverse=True)
-            least = {record[:KEY_BYTES]: record[KEY_BYTES:] for record in records}
-            self.is_certain = self.is_certain and len(least) == len(records)
-            keys = sorted(least)
-            self.numbers.extend(int.from_bytes(least[key], "big") for key in keys)
-            yield keys
+    def _take(self, records: Iterable[bytes]) -> list[bytes]:
+        """How oids begin, in rising order; their numbers are taken note of."""
+        each = sorted(set(records), reverse=True)
+        least = {record[:KEY_BYTES]: record[KEY_BYTES:] for record in each}
+        self.is_certain = self.is_certain and len(least) == len(each)
+        keys = sorted(least)
+        self.numbers.extend(int.from_bytes(least[key], "big") for key in keys)
+        return keys
 
     def place(self, oid: bytes) -> int | None:
         """Where the number of an oid stands, if it has one."""
-        return self._parts[oid[0]].find(oid)
+        return self._places.find(oid)
 
     def get(self, oid: bytes) -> int | None:
         """The number of an oid, if it has one."""
@@ -59,18 +55,31 @@ class OidMap:
         return None if place is None else self.numbers[place]
 
 
-class _Part:
-    """Oids that have their first byte in common.
+def _by_first_byte(data: Bytes) -> Iterator[Iterator[bytes]]:
+    """Records in groups, of which each rises above the one before.
 
-    Args:
-        first: the place of the first of them.
-        keys: how they begin, in rising order.
+    In memory that is not a file's they would stay, in pieces that are too small to go back.
     """
+    if isinstance(data, bytes):
+        yield _split(data, 0, len(data))
+        return
+    from mmap import mmap  # most often there are few
 
-    def __init__(self, first: int, keys: list[bytes]) -> None:
-        self._first = first
-        self._numbering = Numbering([[key[1:] for key in keys]], KEY_BYTES - 1)
+    sizes = [0] * 256
+    for record in _split(data, 0, len(data)):
+        sizes[record[0]] += _RECORD_BYTES
+    ends = list(accumulate(sizes))
+    starts = [end - size for end, size in zip(ends, sizes, strict=True)]
+    with temporary_file() as file:
+        file.truncate(len(data))
+        sorted_out = mmap(file.fileno(), len(data))
+    next_at = starts.copy()
+    for record in _split(data, 0, len(data)):
+        at = next_at[record[0]]
+        sorted_out[at : at + _RECORD_BYTES] = record
+        next_at[record[0]] += _RECORD_BYTES
+    yield from (_split(sorted_out, start, end) for start, end in zip(starts, ends, strict=True))
 
-    def find(self, oid: bytes) -> int | None:
-        number = self._numbering.find(oid[1:])
-        return None if number is None else self._first + number
+
+def _split(data: Bytes, start: int, end: int) -> Iterator[bytes]:
+    return (data[at : at + _RECORD_BYTES] for at in range(start, end, _RECORD_BYTES))

@@ -48,10 +48,12 @@ class RemotePack:
         self._size = size
         self._local: BinaryIO | None = None
         self._rows: Rows | None = None
+        self._window = bytearray()
 
     def close(self) -> None:
         """Let go of what was read; it is read again if it is needed again."""
         self._rows = None
+        self._window = bytearray()
         if self._local is not None:
             self._local.close()
             self._local = None
@@ -61,12 +63,13 @@ class RemotePack:
         """What the pack holds. Raises what reading it raises."""
         if self._rows is None:
             tail = max(self._size - FOOTER.size, 0)
-            table = decode_footer(self._read(tail, FOOTER.size), self._size)
+            table = decode_footer(bytes(self._read(tail, FOOTER.size)), self._size)
             self._require(table.length <= _MAX_TABLE_BYTES, "a table", _MAX_TABLE_BYTES)
             with Spool(temporary_file) as spool:
                 end = table.offset + table.length
                 for at in range(table.offset, end, _RUN):
                     spool.append(self._read(at, min(_RUN, end - at)))
+                self._window = bytearray()  # of many packs, few are read
                 self._rows = decode_table(table, spool.view())
         return self._rows
 
@@ -85,10 +88,9 @@ class RemotePack:
             start = run[0].offset
             data = self._read(start, run[-1].offset + run[-1].stored - start)
             for row in run:
-                content = data[row.offset - start : row.offset - start + row.stored]
+                content = bytes(data[row.offset - start : row.offset - start + row.stored])
                 self._check(row, content)
                 yield row, content
-            del data  # before as much again is read
 
     def _in_place(self, wanted: Collection[Oid]) -> Iterator[Packed]:
         """The rows of objects that the pack has, in the order in which they stand in it."""
@@ -116,16 +118,21 @@ class RemotePack:
         except ZooError as error:
             raise WrongContent(error.message, **error.facts) from error
 
-    def _read(self, offset: int, length: int) -> bytes:
+    def _read(self, offset: int, length: int) -> memoryview:
+        """Some bytes of the pack, which are good until others are read."""
         if self._local is None and self._size > _WHOLE_UP_TO:
+            # Into the same memory again and again: what is allocated for each would not go back.
+            if len(self._window) < length:
+                self._window = bytearray(max(length, min(_RUN, self._size)))
+            into = memoryview(self._window)[:length]
             try:
-                return self._files.read_range(self._path, offset, length)
+                return into[: self._files.read_range(self._path, offset, into)]
             except RangesIgnored:
-                pass
+                self._window = bytearray()
         if self._local is None:
             self._local = self._fetch_whole()
         self._local.seek(offset)
-        return self._local.read(length)
+        return memoryview(self._local.read(length))
 
     def _fetch_whole(self) -> BinaryIO:
         spool: BinaryIO = io.BytesIO()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _MANY = 110_000
 _MANY_FILES = 1 << 13
-_INDEXED_TOGETHER = 1 << 12
+_INDEXED_TOGETHER = 1 << 11
 _RELIED_TOGETHER = 1 << 12
 
 Advance = Callable[[int], None]

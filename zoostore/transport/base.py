@@ -60,8 +60,9 @@ class StaticFiles(Protocol):
             TransferFailed: it cannot be read, or what came was cut short.
         """
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
-        """`length` bytes of a file from `offset` on; fewer where it ends before.
+    def read_range(self, path: str, offset: int, into: memoryview) -> int:
+        """Read a file's bytes from `offset` on, as many as there is room for, into memory that is
+        there; how many there were: fewer where it ends before.
 
         Raises:
             RangesIgnored: only whole files are to be had.

@@ -52,15 +52,15 @@ class HttpFiles:
             stack.enter_context(first)
             yield self._continued(path, first, tries, stack)
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
+    def read_range(self, path: str, offset: int, into: memoryview) -> int:
         tries = self._tries(path)
-        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        headers = {"Range": f"bytes={offset}-{offset + len(into) - 1}"}
         while True:
             try:
                 with self._client.ask(self.place_of(path), headers) as answer:
                     if answer.status != 206:
                         raise RangesIgnored(f"{self.address} sends whole files only.")
-                    return answer.read(length)
+                    return answer.read_into(into)
             except Interrupted as error:
                 tries.failed(error)
 

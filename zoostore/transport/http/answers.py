@@ -110,13 +110,28 @@ class Answer:
         for piece in self.pieces():
             size += len(piece)
             if size > limit:
-                raise TransferFailed(
-                    f"{shown(self.url)} is longer than the {limit} bytes it should have; "
-                    "the rest was not read.",
-                    url=shown(self.url),
-                )
+                raise self._too_long(limit)
             parts.append(bytes(piece))
         return b"".join(parts)
+
+    def read_into(self, view: memoryview) -> int:
+        """Read the whole body into memory that is there; how many bytes it has. Raises as `read`,
+        the limit being what has room."""
+        size = 0
+        for piece in self.pieces():
+            end = size + len(piece)
+            if end > len(view):
+                raise self._too_long(len(view))
+            view[size:end] = piece
+            size = end
+        return size
+
+    def _too_long(self, limit: int) -> TransferFailed:
+        return TransferFailed(
+            f"{shown(self.url)} is longer than the {limit} bytes it should have; "
+            "the rest was not read.",
+            url=shown(self.url),
+        )
 
 
 def check_head(response: requests.Response, url: str) -> None:
