@@ -14,7 +14,7 @@ import zoostore
 PACKAGE = Path(zoostore.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "progress", "environment", "units", "groups", "streamed", "worker"),
+    ("errors", "progress", "environment", "units", "groups", "streamed", "reread", "worker"),
     ("digest",),
     ("stubs", "roles", "objects", "onnx_data"),
     ("files", "transport"),

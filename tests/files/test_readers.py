@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,23 @@ def test_a_file_that_is_more_than_a_threads_share_is_hashed_by_all() -> None:
     assert Threads(2, 2).share(100 << 20) == 50 << 20
     assert Threads(2, 2).share(1 << 20) == 16 << 20
     assert Threads(1, 2).share(100 << 20) == 16 << 20
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_there_is_nothing_to_do_for_keeps_its_place(count: int) -> None:
+    """And few wait for their turn, though there is no work among them."""
+    taken: list[int] = []
+
+    def items() -> Iterator[tuple[int, Callable[[], int] | None]]:
+        for number in range(20_000):
+            taken.append(number)
+            yield number, functools.partial(int, number) if number % 5000 == 7 else None
+
+    with Readers(count) as readers:
+        for at, (number, piece) in enumerate(readers.ahead(items())):
+            assert number == at
+            assert len(taken) - at < 5000
+            assert piece is None if number % 5000 != 7 else piece is not None and piece() == number
 
 
 def test_work_is_done_ahead_and_given_in_its_order() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoostore import streamed
+from zoostore import reread
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import MalformedObject, MissingObject, UnsafePath
 from zoostore.objects import walking
@@ -253,7 +253,7 @@ def test_a_listing_that_is_read_from_its_trees_says_what_one_that_is_held_says(
     listing = listed(folder)
     built = build(listing)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streamed, "FEW", few)
+        patch.setattr(reread, "FEW", few)
         found = flatten(lambda oid: decode_tree(built.trees[oid]), built.root)
         assert isinstance(found, TreeListing)
         for _ in range(2):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoostore import streamed
+from zoostore import reread
 from zoostore.digest import Oid, hash_bytes
 from zoostore.errors import MalformedObject
 from zoostore.files import spool
@@ -34,7 +34,7 @@ def test_what_is_left_is_what_did_not_come(
     wanted = [number for number in numbers if number not in here]
     listing = listing_of(numbers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streamed, "FEW", few)
+        patch.setattr(reread, "FEW", few)
         patch.setattr(spool, "_IN_MEMORY", 1 + few * 1000)
         missing = Missing(listing, ((oid(number), number * 1000) for number in wanted))
         left = set(wanted)

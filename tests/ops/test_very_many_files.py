@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from zoostore import Store, streamed
+from zoostore import Store, reread
 from zoostore.digest import hash_bytes
 from zoostore.errors import FileChanged, LocalChanges, UnsafeName
 from zoostore.files import readers, spool
@@ -63,7 +63,7 @@ PARTS = {
     (batch, "_INDEXED_TOGETHER"): 7,
     (batch, "_RELIED_TOGETHER"): 7,
     (spool, "_IN_MEMORY"): 500,
-    (streamed, "FEW"): 10,
+    (reread, "FEW"): 10,
     (tracking, "_WORTH_MAPPING"): 1,
 }
 """How much is held at most, and how much is in work at a time."""

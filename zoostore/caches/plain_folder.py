@@ -14,7 +14,7 @@ from zoostore.errors import CannotAdd, InvalidStub, UnsafePath
 from zoostore.files.scan import Found, FoundFolder
 from zoostore.objects.paths import check_name, check_names, check_path, folded
 from zoostore.objects.tree import Kind
-from zoostore.streamed import Reread
+from zoostore.reread import Reread
 from zoostore.stubs import parse_stub
 
 WEIGHTS = (".gguf", ".safetensors")
@@ -117,13 +117,12 @@ class _FilesBelow(Reread[CachedFile]):
 
     def _part_of_model(self, folder: FoundFolder) -> tuple[list[Found], set[str]]:
         """What of a folder a model can have: the files, and the names of the folders."""
-        begin = len(folder.prefix)
-        files = [found for found in folder.found if self._is_wanted(found, found.path[begin:])]
-        folders = [name for name in folder.folders if not name.startswith(".")]
-        names = self._possible(folder.prefix, [*(found.path[begin:] for found in files), *folders])
-        return [found for found in files if found.path[begin:] in names], names.intersection(
-            folders
-        )
+        named = ((found.path[len(folder.prefix) :], found) for found in folder.found)
+        files = {name: found for name, found in named if self._is_wanted(found, name)}
+        folders = {name for name in folder.folders if not name.startswith(".")}
+        possible = self._possible(folder.prefix, [*files, *sorted(folders)])
+        kept = [found for name, found in files.items() if name in possible]
+        return kept, possible & folders
 
     def _is_wanted(self, found: Found, name: str) -> bool:
         name = name.lower()

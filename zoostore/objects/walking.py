@@ -8,7 +8,7 @@ from zoostore.errors import MalformedObject
 from zoostore.objects.listing import EMPTY_TREE, Listing
 from zoostore.objects.paths import MAX_DEPTH, check_link, check_path, parted
 from zoostore.objects.tree import Entry, Kind, encode_tree, tree_oid
-from zoostore.streamed import Reread
+from zoostore.reread import Reread
 
 MAX_ENTRIES = 10_000_000
 """A bound on what a small, deeply shared tree can be made to unfold into."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 
-from zoostore import streamed
+from zoostore import reread
 from zoostore.digest import Oid
 from zoostore.errors import MalformedObject
 from zoostore.objects.listing import Listing
@@ -56,7 +56,7 @@ class Missing(Collection[Oid]):
         """What is left: a path of each, its id, and its size. What comes meanwhile is left out."""
         if not self._left:
             return
-        if self._held is None and self._left <= streamed.FEW:
+        if self._held is None and self._left <= reread.FEW:
             self._held = {oid: path for path, oid, _ in self._read(self._has_come)}
         if self._held is None:
             yield from self._read(self._has_come)

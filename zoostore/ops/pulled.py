@@ -8,10 +8,10 @@ from zoostore.errors import Diverged, TagExists
 from zoostore.objects.listing import Listing
 from zoostore.objects.walking import totals
 from zoostore.ops.history import Found
+from zoostore.reread import FEW
 from zoostore.store.objectstore import ObjectStore
 from zoostore.store.records import RefChange
 from zoostore.store.refs import PULL
-from zoostore.streamed import FEW
 
 if TYPE_CHECKING:
     from zoostore.ops.missing import Missing

@@ -70,24 +70,29 @@ class TakingCached:
         self.damaged: dict[str, str] = {}
         self._taken: dict[str, Entry] = {}
         self._not_yet: dict[str, int] = {}
-        size = large = 0
+        size, large = self._look_through()
+        self._recurring = set(self._not_yet)
+        progress.begin("adopting", size)
+        stack.callback(progress.end)
+        self._staging = store.staging()
+        stack.callback(self._staging.close)
+        if large:
+            self._staging.new_path()  # its folder is made before there are threads
+        self._threads = threads_for(cache.root, store.threads)
+        self._share = self._threads.share(large)
+        self._readers = stack.enter_context(Readers(self._threads.files))
+
+    def _look_through(self) -> tuple[int, int]:
+        """How many bytes there are to be taken in, and how many of them in large files."""
+        sizes = [0, 0]
         for file in self._all_files():
             if file.may_recur:
                 self._not_yet[file.at] = file.size
             else:
-                size += file.size
-                large += file.size if self._is_large(file) else 0
-        self._recurring = set(self._not_yet)
-        progress.begin("adopting", size + sum(self._not_yet.values()))
-        stack.callback(progress.end)
-        self._staging = store.staging()
-        stack.callback(self._staging.close)
-        self._threads = threads_for(cache.root, store.threads)
-        large += sum(size for size in self._not_yet.values() if size >= store.large_object)
-        self._share = self._threads.share(large)
-        if large:
-            self._staging.new_path()  # its folder is made before there are threads
-        self._readers = stack.enter_context(Readers(self._threads.files))
+                sizes[self._is_large(file)] += file.size
+        for size in self._not_yet.values():
+            sizes[size >= self._store.large_object] += size
+        return sum(sizes), sizes[True]
 
     def _all_files(self) -> Iterator[CachedFile]:
         return (file for model in self._cache.models for file in model.files.values())

@@ -37,8 +37,8 @@ _TOGETHER = 2048
 """Objects whose places change in one transaction, which is in memory as a whole."""
 
 _PACK_BYTES = 256 << 20
-_ROWS_TOGETHER = 1 << 15
-"""So many objects are in packs that are swept together, or a few more."""
+_PACKS_TOGETHER, _ROWS_TOGETHER = 1024, 1 << 15
+"""So many packs are swept together at most, until there are so many objects in them."""
 
 _TRIES = 5
 
@@ -140,7 +140,7 @@ def sweep_packs(
         DamagedContent: what stays is damaged in some. They were left as they are.
     """
     damage: DamagedContent | None = None
-    for some in grouped(packs, _rows_in, most=_TOGETHER, most_size=_ROWS_TOGETHER):
+    for some in grouped(packs, _rows_in, most=_PACKS_TOGETHER, most_size=_ROWS_TOGETHER):
         try:
             made = _pack_anew(names.layout, some)
         except DamagedContent as error:
