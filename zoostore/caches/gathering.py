@@ -16,7 +16,7 @@ class Gathered:
 
     def __init__(self) -> None:
         self.files: dict[str, CachedFile] = {}
-        self._names: dict[tuple[str, str], str] = {}
+        self._names: dict[str, dict[str, str]] = {}
 
     def add(self, path: str, file: CachedFile) -> None:
         """Add a file; no folder of the same path was seen, as in every file system.
@@ -27,14 +27,26 @@ class Gathered:
         check_path(path)
         folder = ""
         for name in path.split("/"):
-            check_name(name)
-            twin = self._names.setdefault((folder, folded(name)), name)
-            if twin != name:
-                raise UnsafePath(
-                    f"The name {name!r} is the same as {twin!r}, which stands beside it, where "
-                    "case or Unicode form does not count.",
-                    name=name,
-                    twin=twin,
-                )
+            check_beside(name, self._names.setdefault(folder, {}))
             folder += f"{name}/"
         self.files[path] = file
+
+
+def check_beside(name: str, others: dict[str, str]) -> None:
+    """Refuse a name that cannot stand in a snapshot, or not beside others in its folder.
+
+    Args:
+        others: by what they fold to; gets this one.
+
+    Raises:
+        UnsafePath: it is unsafe, or the twin of another.
+    """
+    check_name(name)
+    twin = others.setdefault(folded(name), name)
+    if twin != name:
+        raise UnsafePath(
+            f"The name {name!r} is the same as {twin!r}, which stands beside it, where "
+            "case or Unicode form does not count.",
+            name=name,
+            twin=twin,
+        )

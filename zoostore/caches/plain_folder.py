@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zoostore.caches.base import FOLDER, Cache, CachedFile, CachedModel
+from zoostore.caches.gathering import check_beside
 from zoostore.caches.places import find_file, folders_below
 from zoostore.errors import CannotAdd, InvalidStub, UnsafePath
 from zoostore.files.scan import Found, FoundFolder
-from zoostore.objects.paths import check_name, check_names, check_path, folded
+from zoostore.objects.paths import check_names, check_path
 from zoostore.objects.tree import Kind
 from zoostore.reread import Reread
 from zoostore.stubs import parse_stub
@@ -143,16 +144,11 @@ class _FilesBelow(Reread[CachedFile]):
         seen: dict[str, str] = {}
         for name in names:
             try:
-                check_name(name)
+                check_beside(name, seen)
             except UnsafePath as error:
                 self._note(prefix + name, error.message)
                 continue
-            twin = seen.setdefault(folded(name), name)
-            if twin == name:
-                yield name
-            else:
-                why = f"The name {name!r} is the same as {twin!r}, which stands beside it, "
-                self._note(prefix + name, f"{why}where case or Unicode form does not count.")
+            yield name
 
     def _file(self, found: Found) -> CachedFile:
         check_path(found.path)

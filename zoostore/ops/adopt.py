@@ -20,7 +20,7 @@ from zoostore.ops.keeping import kept_on_errors
 from zoostore.ops.pulled import commit_state, ref_change
 from zoostore.ops.recorded_entries import Entries
 from zoostore.ops.recording import Note, put_folders, put_trees, record
-from zoostore.ops.records import NO_STAMP, Paths, Records, laid_out, row_of
+from zoostore.ops.records import NO_STAMP, Paths, Records, laid_out
 from zoostore.ops.taking_cached import Files, TakingCached
 from zoostore.progress import Progress
 from zoostore.store.batch import Batch
@@ -225,9 +225,7 @@ def _recorded(entries: Iterable[tuple[str, Entry]], spool: Spool) -> Paths:
     """What was taken in, as bytes. Those of one folder come one after the other."""
     records = Records(spool)
     for prefix, some in groupby(entries, lambda item: parted(item[0])[0]):
-        begin = len(prefix)
-        rows = sorted((path[begin:], row_of(laid_out(entry, NO_STAMP))) for path, entry in some)
-        records.add(prefix, [name for name, _ in rows], b"".join(row for _, row in rows))
+        records.add_paths(prefix, ((path, laid_out(entry, NO_STAMP)) for path, entry in some))
     return records.paths()
 
 

@@ -1,4 +1,4 @@
-"""Missing blobs: what is to be brought here. One of very many takes 25 bytes, and not 230.
+"""Missing blobs: what is to be brought here. One of very many takes 17 bytes, and not 230.
 
 An object is known by half of its id, as in `ops.oid_set`; the other half, and what to call it, are
 read from the listing that needs it.
@@ -81,18 +81,18 @@ class Missing(Collection[Oid]):
 
     def size_of(self, oid: Oid) -> int:
         """In bytes, of one that is left. Raises `KeyError` for any other."""
-        number = self._number(oid)
-        if number is None:
-            raise KeyError(oid)
-        return self._sizes[number]
+        return self._sizes[self._require(oid)]
 
     def came(self, oid: Oid) -> None:
-        """One that was left is here by now."""
+        """One that was left is here by now. Raises `KeyError` for any other."""
+        self._has_come[self._require(oid)] = True
+        self._left -= 1
+
+    def _require(self, oid: Oid) -> int:
         number = self._number(oid)
         if number is None:
             raise KeyError(oid)
-        self._has_come[number] = True
-        self._left -= 1
+        return number
 
     def sizes(self) -> set[int]:
         """Those that something has that is left; in bytes."""

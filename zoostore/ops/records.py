@@ -276,10 +276,7 @@ class Records:
             kept = ((path, now(path, tracked)) for path, tracked in folder.items())
             items = {path: tracked for path, tracked in kept if tracked is not None}
             if folder.names:
-                begin = len(folder.prefix)
-                rows = _Rows()
-                for path, tracked in items.items():
-                    rows.put(path[begin:], tracked)
+                rows = _Rows.of(folder.prefix, items.items())
                 rows.update(others.pop(folder.prefix, _Rows()))
                 records._add_rows(folder.prefix, rows)
             else:
@@ -289,6 +286,10 @@ class Records:
         for prefix in empty.keys() - with_all_above(records._places):  # others hold something now
             records.add_empty(prefix, is_laid_out=empty[prefix])
         return records
+
+    def add_paths(self, prefix: str, paths: Iterable[tuple[str, Tracked]]) -> None:
+        """Record the files and links in a folder, in whatever order."""
+        self._add_rows(prefix, _Rows.of(prefix, paths))
 
     def _add_rows(self, prefix: str, rows: "_Rows") -> None:
         names = sorted(rows.rows)
@@ -345,6 +346,14 @@ class _Rows:
     def __init__(self) -> None:
         self.rows: dict[str, bytes] = {}
         self.targets: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, prefix: str, paths: Iterable[tuple[str, Tracked]]) -> "_Rows":
+        """What is to be recorded of paths in the folder that they begin with."""
+        rows = cls()
+        for path, tracked in paths:
+            rows.put(path[len(prefix) :], tracked)
+        return rows
 
     def put(self, name: str, tracked: Tracked) -> None:
         """Record a file or a link, in place of what was."""
